@@ -1,0 +1,43 @@
+/*
+ * Arenas: memory that is all freed at once.
+ *
+ * { 0 } is a usable arena without a budget. Allocations come from blocks that grow; nothing with a
+ * destructor goes in. Owned by one thread at a time. Freed memory is poisoned under ASan.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include "base/budget.h"
+#include "base/str.h"
+
+#include <stddef.h>
+
+struct arena_block;
+
+struct arena {
+	struct arena_block *blocks;
+	char *next;            /* Where the next allocation goes. */
+	char *end;             /* The end of the newest block. */
+	struct budget *budget; /* Borrowed; NULL: unbounded. */
+	size_t bytes;          /* Held in blocks. */
+};
+
+/* An arena whose blocks are charged to 'budget' by arena_try_alloc (arena_alloc never fails). */
+void arena_init(struct arena *arena, struct budget *budget);
+void arena_deinit(struct arena *arena);
+/* Frees what was allocated, keeping one block for reuse. */
+void arena_reset(struct arena *arena);
+
+/* Zeroed memory for 'count' items of 'size' bytes, aligned for any type. Aborts when there is none. */
+void *arena_alloc(struct arena *arena, size_t count, size_t size);
+/* As arena_alloc, but returns NULL with ERR_LIMIT in 'err' when the budget is spent. */
+void *arena_try_alloc(struct arena *arena, size_t count, size_t size, struct err *err);
+/* A copy, followed by a NUL that is not counted. */
+struct str arena_copy(struct arena *arena, struct str s);
+struct str arena_printf(struct arena *arena, const char *fmt, ...) PRINTF(2, 3);
+
+#define ARENA_NEW(arena, type, count) ((type *)arena_alloc((arena), (count), sizeof(type)))
+#define ARENA_TRY_NEW(arena, type, count, err)                                                     \
+	((type *)arena_try_alloc((arena), (count), sizeof(type), (err)))
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * Writing JSON as a stream of tokens; commas and escapes are the writer's.
+ */
+#ifndef CODEC_JSON_WRITER_H
+#define CODEC_JSON_WRITER_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define JSON_DEPTH_MAX 32
+
+struct json_writer {
+	struct buf *out; /* Borrowed. */
+	unsigned depth;
+	bool needs_comma[JSON_DEPTH_MAX];
+	bool after_key;
+};
+
+void json_writer_init(struct json_writer *writer, struct buf *out);
+void json_begin_object(struct json_writer *writer);
+void json_end_object(struct json_writer *writer);
+void json_begin_array(struct json_writer *writer);
+void json_end_array(struct json_writer *writer);
+void json_key(struct json_writer *writer, struct str name);
+/* Escapes only what JSON asks for; invalid UTF-8 is written as U+FFFD. */
+void json_put_str(struct json_writer *writer, struct str value);
+void json_put_text(struct json_writer *writer, const char *value);
+void json_put_int(struct json_writer *writer, int64_t value);
+void json_put_double(struct json_writer *writer, double value); /* NaN and infinities give null. */
+void json_put_bool(struct json_writer *writer, bool value);
+void json_put_null(struct json_writer *writer);
+/* Bytes that are JSON already. */
+void json_put_raw(struct json_writer *writer, struct str json);
+
+#endif

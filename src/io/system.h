@@ -1,0 +1,28 @@
+/*
+ * Facts about this machine and process that need system calls.
+ */
+#ifndef IO_SYSTEM_H
+#define IO_SYSTEM_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Processors this process may run on; at least 1. */
+size_t system_cpu_count(void);
+/* Bytes of memory of this machine, or of this process' control group if that is less. */
+uint64_t system_memory_bytes(void);
+/* The host's name into 'out' (of 'size' bytes). */
+void system_hostname(char *out, size_t size);
+/* This program's own file, for starting it again. */
+void system_self_path(char *out, size_t size);
+/* Whether a program of that name is in PATH (or, with a '/', is executable). */
+bool system_has_program(const char *name);
+/* Raises the limit of open files as far as allowed; returns it. */
+uint64_t system_raise_file_limit(void);
+/* Whether a file descriptor is a terminal. */
+bool system_is_terminal(int fd);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * The engine: evaluates an expression tree over a store on a grid of times.
+ *
+ * A query charges every byte it holds to a budget under the engine's, stops within a bounded number
+ * of samples when canceled, and never outlives its deadline. Any thread; one evaluation runs on the
+ * thread that asks. Results live in the arena given.
+ */
+#ifndef PROMQL_ENGINE_H
+#define PROMQL_ENGINE_H
+
+#include "base/budget.h"
+#include "base/time.h"
+#include "promql/ast.h"
+#include "promql/parse.h"
+#include "promql/steps.h"
+#include "store/store.h"
+
+#include <stdatomic.h>
+
+/* Steps of one range query, as Prometheus' API limits them. */
+#define ENGINE_STEPS_MAX 11000
+
+struct engine_options {
+	int64_t lookback_ms;              /* --query.lookback-delta, 300000 */
+	int64_t default_subquery_step_ms; /* global evaluation_interval, 60000 */
+	uint64_t samples_max;             /* --query.max-samples: samples held at once, 50000000 */
+	uint64_t query_bytes_max;         /* --query.max-memory-per-query */
+	uint64_t process_bytes_max;       /* --query.max-memory */
+	struct parse_options parse;
+	bool delayed_name_removal;        /* promql-delayed-name-removal */
+};
+
+struct engine;
+
+struct engine *engine_new(const struct engine_options *options, struct clock *clock);
+void engine_free(struct engine *engine);
+const struct engine_options *engine_options_get(const struct engine *engine);
+
+/* One evaluation's bounds; lives with the request. */
+struct query_control {
+	_Atomic bool canceled; /* Set by any thread to stop it. */
+	int64_t deadline_ns;   /* On the engine's monotonic clock; 0: none. */
+};
+
+struct query_params {
+	struct grid grid;     /* count 1 and step 0 for an instant query. */
+	bool is_range;        /* A range query, even if its grid has one step. */
+	int64_t lookback_ms;  /* 0: the engine's. */
+	struct query_control *control; /* May be NULL. */
+};
+
+/* One warning or info, Prometheus' text with position. */
+struct annotation {
+	bool is_info;
+	struct str text;
+};
+
+struct annotations {
+	struct annotation *items; /* Deduplicated, sorted by text; in the result's arena. */
+	size_t count;
+	size_t capacity;
+};
+
+/* Adds a note unless it is there. */
+void annotations_add(struct annotations *notes, struct arena *arena, bool is_info, struct str text);
+
+struct query_stats {
+	uint64_t samples;      /* totalQueryableSamples: samples loaded, per step that used them. */
+	uint64_t samples_peak; /* peakSamples: held at once. */
+	uint64_t bytes_peak;
+	int64_t eval_ns;
+};
+
+/* A raw series of a top-level matrix selector (an instant query of x[5m]). */
+struct raw_series {
+	struct labels labels;
+	int64_t *times_ms;
+	double *values;
+	size_t count;
+};
+
+struct query_result {
+	enum value_type type;   /* What the expression is; a range query of a scalar gives VECTOR steps. */
+	struct steps steps;     /* SCALAR (one column, no labels) and VECTOR. */
+	struct str string;      /* STRING */
+	struct raw_series *raw; /* MATRIX: an instant query only. */
+	size_t raw_count;
+	bool is_ordered; /* Column order is part of the answer (sort, topk). */
+	struct annotations notes;
+	struct query_stats stats;
+};
+
+/*
+ * Evaluates tree->root over 'store' (NULL when no selector is left). Range results are sorted by
+ * labels. The tree is annotated in place (durations resolved, @ start()/end() made literal), so it
+ * serves one grid. 'arena' holds the result and is charged to the query's budget.
+ *
+ * Returns 0; ERR_INVAL for what the grid forbids; ERR_EXEC with Prometheus' sentence for failures of
+ * the evaluation (many-to-many matching, duplicate series); ERR_LIMIT naming the setting;
+ * ERR_TIMEOUT; ERR_CANCELED; ERR_ABSENT naming a function that is not built; or the store's error.
+ */
+MUST_USE int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tree,
+	const struct query_params *params, struct arena *arena, struct query_result *result,
+	struct err *err);
+
+/*
+ * Fixes everything in the tree that depends on the outer grid: duration expressions, @ start() and
+ * end(), default subquery steps. engine_eval does this itself; the hub does it before it splits.
+ */
+MUST_USE int engine_prepare(struct engine *engine, struct expr_tree *tree,
+	const struct query_params *params, struct err *err);
+
+#endif
