@@ -43,7 +43,10 @@ struct query_control {
 };
 
 struct query_params {
-	struct grid grid;     /* count 1 and step 0 for an instant query. */
+	struct grid grid; /* count 1 and step 0 for an instant query. */
+	/* What @ end() and range() mean: the end as asked, which may lie past the last step. 0: the
+	 * last step. */
+	int64_t end_ms;
 	bool is_range;        /* A range query, even if its grid has one step. */
 	int64_t lookback_ms;  /* 0: the engine's. */
 	struct query_control *control; /* May be NULL. */

@@ -16,6 +16,7 @@
 struct query_request {
 	struct str query;
 	struct grid grid;
+	int64_t end_ms; /* See query_params. */
 	bool is_range;
 	int64_t lookback_ms; /* 0: the default. */
 	size_t limit;        /* Most series in the answer; 0: all. */
