@@ -20,8 +20,12 @@
 struct loop;
 typedef void loop_fn(void *context);
 
+/* Also makes this process ignore SIGPIPE: writing to a peer that left is an error, not a death. */
 struct loop *loop_new(struct clock *clock);
-/* All streams, listeners and fetches of the loop must be closed. Runs what was posted before. */
+/*
+ * Runs what was posted before, aborts the streams that are still there (their on_close comes now)
+ * and frees. Listeners, fetchers, watches and processes of the loop must be closed already.
+ */
 void loop_free(struct loop *loop);
 
 /* Runs until loop_stop. */
@@ -35,10 +39,12 @@ void loop_wake(struct loop *loop);
 /* Any thread: runs 'run' on the loop. Returns false when LOOP_POST_MAX are waiting. */
 MUST_USE bool loop_post(struct loop *loop, loop_fn *run, void *context);
 
+/* The clock that the loop was made with. */
 struct clock *loop_clock(struct loop *loop);
-/* The loop's monotonic time when this round of callbacks began, and the wall clock. */
+/* The loop's monotonic time when this round of callbacks began. */
 int64_t loop_now_ns(struct loop *loop);
 
+/* Sets or moves a timer (its 'run' filled in) on the loop's monotonic clock; clears it. */
 void loop_timer_set(struct loop *loop, struct timer *timer, int64_t due_ns);
 void loop_timer_after_ms(struct loop *loop, struct timer *timer, int64_t ms);
 void loop_timer_clear(struct loop *loop, struct timer *timer);

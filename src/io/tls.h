@@ -17,9 +17,9 @@
 
 /* What the handshake learned of the peer; lives as long as the stream. */
 struct tls_peer {
-	char identity[256];        /* The peer's verified name; empty on a stream without TLS. */
-	char alpn[64];             /* The protocol agreed on, or empty. */
-	int64_t not_after_ms;      /* When the peer's certificate expires. */
+	char identity[256];         /* The peer's verified name; empty on a stream without TLS. */
+	char alpn[64];              /* The protocol agreed on, or empty. */
+	int64_t not_after_ms;       /* When the peer's certificate expires. */
 	int64_t chain_not_after_ms; /* When the first certificate of its chain does. */
 };
 
@@ -34,29 +34,38 @@ struct tls_identity;
 
 /*
  * Builds an identity from PEM text. 'verify' (may be NULL) and 'context' must outlive it.
- * Times are judged by 'clock', so that tests own expiry. Returns 0, ERR_INVAL (malformed, or key and
- * certificate do not belong together), ERR_IO.
+ * Times are judged by 'clock', so that tests own expiry. Returns 0, ERR_INVAL (malformed, or key
+ * and certificate do not belong together), ERR_IO.
  */
 MUST_USE int tls_identity_new(struct str chain_pem, struct str key_pem, struct str anchors_pem,
 	struct clock *clock, tls_verify_fn *verify, void *context, struct tls_identity **out,
 	struct err *err);
+/* Another reference; the last unref frees. */
 struct tls_identity *tls_identity_ref(struct tls_identity *identity);
 void tls_identity_unref(struct tls_identity *identity);
-/* Expiry of our leaf; the earliest expiry in our chain and anchors. */
+/* When our own certificate expires. */
 int64_t tls_identity_not_after_ms(const struct tls_identity *identity);
+/* When the first of our certificate, its chain and the trust anchors does. */
+int64_t tls_identity_chain_not_after_ms(const struct tls_identity *identity);
 
 struct tls_slot;
 
 struct tls_slot *tls_slot_new(struct tls_identity *identity); /* Takes a reference. */
+/* Drops its identity. No connection may use the slot any more. */
 void tls_slot_free(struct tls_slot *slot);
+/* Puts 'identity' (a new reference is taken) in the place of the old one. */
 void tls_slot_swap(struct tls_slot *slot, struct tls_identity *identity);
 struct tls_identity *tls_slot_get(struct tls_slot *slot); /* A new reference. */
 
 /* How one listener or connection uses a slot. Strings are borrowed for its life. */
 struct tls_options {
 	struct tls_slot *slot;
-	const char *const *alpn;  /* NULL-terminated, preferred first. */
-	const char *server_name;  /* Clients: sent as SNI; the verify function checks identity. */
+	/*
+	 * NULL-terminated, preferred first. A peer that shares none is refused; NULL: not spoken
+	 * of.
+	 */
+	const char *const *alpn;
+	const char *server_name; /* Clients: sent as SNI; the verify function checks identity. */
 	const char *expect_identity; /* The peer must have exactly this name; NULL: any verified. */
 };
 

@@ -12,8 +12,9 @@ struct watch;
 typedef void watch_fn(void *context);
 
 /* Never fails: a path that does not exist yet is polled until it does. 'poll_ms' 0: 5 s. */
-struct watch *watch_start(struct loop *loop, const char *path, int64_t poll_ms, watch_fn *changed,
-	void *context);
+struct watch *watch_start(
+	struct loop *loop, const char *path, int64_t poll_ms, watch_fn *changed, void *context);
+/* Ends it; no callback comes after. */
 void watch_stop(struct watch *watch);
 
 #endif
