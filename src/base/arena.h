@@ -22,18 +22,24 @@ struct arena {
 	size_t bytes;          /* Held in blocks. */
 };
 
-/* An arena whose blocks are charged to 'budget' by arena_try_alloc (arena_alloc never fails). */
+/*
+ * An arena whose blocks are charged to 'budget' ('budget' may be NULL). arena_try_alloc fails when
+ * it is spent; arena_alloc, for small things, then goes on uncharged.
+ */
 void arena_init(struct arena *arena, struct budget *budget);
+/* Frees everything and returns it to the budget; the arena is usable after. */
 void arena_deinit(struct arena *arena);
 /* Frees what was allocated, keeping one block for reuse. */
 void arena_reset(struct arena *arena);
 
-/* Zeroed memory for 'count' items of 'size' bytes, aligned for any type. Aborts when there is none. */
+/* Zeroed memory for 'count' items of 'size' bytes, aligned for any type. Aborts when there is none.
+ */
 void *arena_alloc(struct arena *arena, size_t count, size_t size);
 /* As arena_alloc, but returns NULL with ERR_LIMIT in 'err' when the budget is spent. */
 void *arena_try_alloc(struct arena *arena, size_t count, size_t size, struct err *err);
 /* A copy, followed by a NUL that is not counted. */
 struct str arena_copy(struct arena *arena, struct str s);
+/* Formatted text, likewise. */
 struct str arena_printf(struct arena *arena, const char *fmt, ...) PRINTF(2, 3);
 
 #define ARENA_NEW(arena, type, count) ((type *)arena_alloc((arena), (count), sizeof(type)))

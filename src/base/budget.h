@@ -21,13 +21,18 @@ struct budget {
 	_Atomic uint64_t peak_bytes;
 };
 
-void budget_init(struct budget *budget, struct budget *parent, const char *name, uint64_t max_bytes);
+/* 'name' is static; 'max_bytes' 0 means that only the parents limit. */
+void budget_init(
+	struct budget *budget, struct budget *parent, const char *name, uint64_t max_bytes);
 /* Releases whatever is still charged, in all parents too. */
 void budget_deinit(struct budget *budget);
 
-/* Charges 'bytes'. Returns 0, or ERR_LIMIT naming the setting and its value; then nothing changed. */
+/* Charges 'bytes'. Returns 0, or ERR_LIMIT naming the setting and its value; then nothing changed.
+ */
 MUST_USE int budget_charge(struct budget *budget, uint64_t bytes, struct err *err);
+/* Gives back what was charged, here and in all parents. */
 void budget_release(struct budget *budget, uint64_t bytes);
+/* Bytes charged now, and the most that ever were. */
 uint64_t budget_used(const struct budget *budget);
 uint64_t budget_peak(const struct budget *budget);
 

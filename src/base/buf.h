@@ -18,11 +18,14 @@ struct buf {
 	size_t capacity;
 };
 
+/* Frees the bytes; the buffer is empty and usable after. */
 void buf_deinit(struct buf *buf);
 /* Empties, keeping the memory. */
 void buf_reset(struct buf *buf);
-/* Makes room for 'extra' more bytes and returns where they begin; buf->len is unchanged. */
+/* Makes room for 'extra' more bytes and returns where they begin; buf->len is unchanged. The
+ * caller then adds what it wrote to buf->len and puts the NUL after it. */
 char *buf_reserve(struct buf *buf, size_t extra);
+/* Each adds to the end: bytes, a slice, a C string, one byte, formatted text. */
 void buf_append(struct buf *buf, const void *bytes, size_t len);
 void buf_add_str(struct buf *buf, struct str s);
 void buf_add_text(struct buf *buf, const char *text);

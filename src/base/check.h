@@ -7,6 +7,7 @@
 
 #include "base/compiler.h"
 
+/* What a failed CHECK calls. */
 NORETURN void check_failed(const char *file, int line, const char *what);
 
 /* Always on. Cheap enough for any path. */

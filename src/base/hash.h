@@ -12,6 +12,7 @@
 /* XXH3 of the bytes. */
 uint64_t hash_bytes(const void *bytes, size_t len, uint64_t seed);
 
+/* The same of a slice. */
 static inline uint64_t hash_str(struct str s, uint64_t seed) {
 	return hash_bytes(s.ptr, s.len, seed);
 }
@@ -28,5 +29,7 @@ uint64_t hash_fnv64a(uint64_t hash, struct str s);
 
 /* CRC-32C (Castagnoli), as Prometheus' files use; start with 0, feed the result back to go on. */
 uint32_t hash_crc32c(uint32_t crc, const void *bytes, size_t len);
+/* The same without the processor's instruction; for machines without it, and tests. */
+uint32_t hash_crc32c_portable(uint32_t crc, const void *bytes, size_t len);
 
 #endif

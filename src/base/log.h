@@ -14,14 +14,26 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define LOG_SITE_PER_SECOND_MAX 20
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_level {
+	LOG_DEBUG,
+	LOG_INFO,
+	LOG_WARN,
+	LOG_ERROR
+};
 
-enum log_kind { LOG_KIND_END, LOG_KIND_TEXT, LOG_KIND_STR, LOG_KIND_INT, LOG_KIND_FLOAT };
+enum log_kind {
+	LOG_KIND_END,
+	LOG_KIND_TEXT,
+	LOG_KIND_STR,
+	LOG_KIND_INT,
+	LOG_KIND_FLOAT
+};
 
 struct log_pair {
 	const char *key;
@@ -47,11 +59,14 @@ struct log_site {
 
 /* Called once, before threads: the process' role, written on each line ("monitor"). Static text. */
 void log_set_role(const char *role);
+/* Lines below 'level' are not written; LOG_INFO at first. */
 void log_set_level(enum log_level level);
 /* "debug" "info" "warn" "error". Returns false for another word. */
 bool log_parse_level(struct str text, enum log_level *level);
+/* Whether lines of that level are written, for callers that prepare what they log. */
 bool log_enabled(enum log_level level);
 
+/* What the macros below call: 'pairs' ends with LOG_KIND_END. */
 void log_write(struct log_site *site, enum log_level level, const char *message,
 	const struct log_pair *pairs);
 
@@ -60,8 +75,8 @@ void log_write(struct log_site *site, enum log_level level, const char *message,
 		static struct log_site log_site_here;                                              \
 		if (log_enabled(level)) {                                                          \
 			log_write(&log_site_here, (level), (message),                              \
-				(const struct log_pair[]){ __VA_ARGS__ __VA_OPT__(, ){             \
-					.kind = LOG_KIND_END } });                                 \
+				(const struct log_pair[]){                                         \
+					__VA_ARGS__ __VA_OPT__(, ){ .kind = LOG_KIND_END } });     \
 		}                                                                                  \
 	} while (0)
 #define log_debug(...) LOG_AT(LOG_DEBUG, __VA_ARGS__)

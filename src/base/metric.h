@@ -18,12 +18,17 @@
 #define METRIC_LABELS_MAX 4
 #define METRIC_CHILDREN_MAX 5000
 
-enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+enum metric_kind {
+	METRIC_COUNTER,
+	METRIC_GAUGE,
+	METRIC_HISTOGRAM
+};
 
 struct metric_registry;
 struct metric_family;
 struct metric;
 
+/* Freeing a registry frees its families and children; fine with NULL. */
 struct metric_registry *metric_registry_new(void);
 void metric_registry_free(struct metric_registry *registry);
 
@@ -44,15 +49,25 @@ struct metric *metric_single(struct metric_family *family);
 /* Forgets a child (a removed cluster's); the pointer must not be used afterwards. */
 void metric_remove(struct metric_family *family, const char *const *values);
 
-void metric_add(struct metric *metric, double value); /* Counters, gauges. */
+/* Adds to a counter (nothing negative) or a gauge. */
+void metric_add(struct metric *metric, double value);
 void metric_inc(struct metric *metric);
-void metric_set(struct metric *metric, double value);     /* Gauges. */
-void metric_observe(struct metric *metric, double value); /* Histograms. */
+/* Sets a gauge, or a counter to what somebody else counted. */
+void metric_set(struct metric *metric, double value);
+/* Counts a value in a histogram. */
+void metric_observe(struct metric *metric, double value);
+/* A counter's or gauge's value; a histogram's sum. */
 double metric_value(const struct metric *metric);
 
-/* A function called before every writing, to set gauges from what it knows. */
+/*
+ * A function called before every writing, on the thread that writes, to set gauges from what it
+ * knows. It may use the registry. 'context' must live as long as the registry.
+ */
 typedef void metric_collect_fn(void *context);
 void metric_on_collect(struct metric_registry *registry, metric_collect_fn *collect, void *context);
+
+/* Zeroed memory that is freed with the registry, for a collector's context. */
+void *metric_registry_own(struct metric_registry *registry, size_t size);
 
 /* Appends everything in text format 0.0.4, families by name. */
 void metric_write(struct metric_registry *registry, struct buf *out);

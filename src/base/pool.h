@@ -17,9 +17,10 @@ typedef void pool_fn(void *context);
 
 /* 'name' is the threads' name; 'queue_max' bounds the jobs waiting. */
 struct pool *pool_new(const char *name, enum thread_role role, size_t threads, size_t queue_max);
-/* Waits for running and queued jobs, then ends the threads. */
+/* Waits for running and queued jobs, then ends the threads; fine with NULL. */
 void pool_free(struct pool *pool);
-/* Queues a job. Returns false, having done nothing, when the queue is full or the pool is closing. */
+/* Queues a job. Returns false, having done nothing, when the queue is full or the pool is closing.
+ */
 MUST_USE bool pool_submit(struct pool *pool, pool_fn *run, void *context);
 /* Jobs waiting, not yet running. */
 size_t pool_queued(struct pool *pool);

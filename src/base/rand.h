@@ -12,7 +12,9 @@ struct rand {
 	uint64_t state[4];
 };
 
+/* The same seed gives the same numbers. */
 void rand_init(struct rand *rand, uint64_t seed);
+/* Any 64 bits. */
 uint64_t rand_next(struct rand *rand);
 /* Uniform in [0, bound); bound must not be 0. */
 uint64_t rand_below(struct rand *rand, uint64_t bound);

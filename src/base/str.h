@@ -37,13 +37,13 @@ static inline int str_cmp(struct str a, struct str b) {
 }
 
 static inline bool str_starts(struct str s, struct str prefix) {
-	return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+	return s.len >= prefix.len &&
+	       (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 static inline bool str_ends(struct str s, struct str suffix) {
 	return s.len >= suffix.len &&
-		(suffix.len == 0 ||
-			memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
+	       (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
 }
 
 /* The bytes from 'from' to the end; 'from' past the end gives an empty slice. */
@@ -73,6 +73,12 @@ struct str str_cut(struct str *rest, char byte);
 
 /* Equal but for the case of ASCII letters. */
 bool str_equal_nocase(struct str a, struct str b);
+
+/*
+ * Reads the code point that 's' begins with. Returns how many bytes it takes, or 0 (leaving
+ * '*code_point') at the end and where 's' is not well-formed UTF-8.
+ */
+size_t str_utf8_next(struct str s, uint32_t *code_point);
 
 /* Whether 's' is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool str_is_utf8(struct str s);

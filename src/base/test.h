@@ -61,7 +61,6 @@ static inline int test_close(size_t count, int failed) {
 }
 
 #define TEST_RUN(tests)                                                                            \
-	test_close(sizeof(tests) / sizeof((tests)[0]),                                             \
-		cmocka_run_group_tests((tests), NULL, NULL))
+	test_close(sizeof(tests) / sizeof((tests)[0]), cmocka_run_group_tests((tests), NULL, NULL))
 
 #endif

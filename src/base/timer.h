@@ -26,6 +26,7 @@ struct timer_heap {
 	size_t capacity;
 };
 
+/* Forgets all timers; the heap is empty and usable after. */
 void timer_heap_deinit(struct timer_heap *heap);
 /* Sets or moves 'timer' to 'due_ns'; run must be filled in. */
 void timer_heap_set(struct timer_heap *heap, struct timer *timer, int64_t due_ns);
@@ -33,7 +34,8 @@ void timer_heap_set(struct timer_heap *heap, struct timer *timer, int64_t due_ns
 void timer_heap_clear(struct timer_heap *heap, struct timer *timer);
 /* Returns whether any timer is set, and when the first is due. */
 bool timer_heap_next(const struct timer_heap *heap, int64_t *due_ns);
-/* Runs every timer due at 'now_ns', in order of time. Returns how many ran. */
+/* Runs every timer due at 'now_ns', in order of time, but no more than were set when
+ * it began: what callbacks set for now may wait for the next call. Returns how many ran. */
 size_t timer_heap_run(struct timer_heap *heap, int64_t now_ns);
 
 #endif
