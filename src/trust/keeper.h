@@ -1,0 +1,33 @@
+/*
+ * A keeper renews leaves before they expire: the process that holds an issuer's key.
+ *
+ * Each leaf is a directory as trust/authority.h writes it. At two thirds of its lifetime (less some
+ * jitter) a new key and certificate for the same name replace it; whoever presents it notices
+ * (trust/identity.h) and needs no restart. A renewal that fails is tried again within a minute for
+ * as long as it takes, also after the leaf has expired. Issuer and leaves are read anew each time,
+ * so a replaced issuer is used from the next renewal on.
+ *
+ * Owned by one loop, on whose clock it is. Signing takes well under a millisecond.
+ */
+#ifndef TRUST_KEEPER_H
+#define TRUST_KEEPER_H
+
+#include "base/err.h"
+#include "base/metric.h"
+#include "io/loop.h"
+
+struct keeper;
+
+struct keeper_options {
+	const char *issuer_directory; /* Copied. */
+	const char *const *leaf_directories;
+	size_t leaf_count;
+	struct metric_registry *metrics; /* atoll_trust_renewals_total; may be NULL. */
+};
+
+/* Renews at once what is due. Returns 0, or an error if the issuer or a leaf cannot be read now. */
+MUST_USE int keeper_start(struct loop *loop, const struct keeper_options *options,
+	struct keeper **out, struct err *err);
+void keeper_stop(struct keeper *keeper);
+
+#endif
