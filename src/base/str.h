@@ -58,7 +58,7 @@ static inline struct str str_first(struct str s, size_t len) {
 
 /* Where 'byte' first stands in 's', or SIZE_MAX. */
 static inline size_t str_find(struct str s, char byte) {
-	const char *hit = s.len > 0 ? memchr(s.ptr, byte, s.len) : NULL;
+	const char *hit = s.len > 0 ? (const char *)memchr(s.ptr, byte, s.len) : NULL;
 	return hit ? (size_t)(hit - s.ptr) : SIZE_MAX;
 }
 

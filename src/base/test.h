@@ -8,6 +8,9 @@
 #ifndef BASE_TEST_H
 #define BASE_TEST_H
 
+#include "base/compiler.h"
+#include "base/str.h"
+
 #include <setjmp.h> /* IWYU pragma: keep; cmocka.h wants these four before it. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /*
- * Numbers as text, both ways: the shortest text that reads back to the same double, as Go prints it.
+ * Numbers as text, both ways: the shortest text that reads back to the same double, as Go prints
+ * it.
  */
 #ifndef CXX_NUMBER_H
 #define CXX_NUMBER_H
@@ -8,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Room for any number that number_format writes ('f' of 1e308 included). */
 #define NUMBER_TEXT_MAX 400
@@ -22,9 +24,9 @@ size_t number_format_g(double value, char *out);    /* Go's 'g' with precision -
 
 /*
  * Reads all of 'text' as Go's strconv.ParseFloat does, but without underscores and hexadecimal
- * forms: "1", "+1.5e3", ".5", "1.", "NaN", "Inf", "+inf", "infinity" in any case. NaN gives the bits
- * of NORMAL_NAN (0x7ff8000000000001). Returns false for anything else; a value out of range also
- * returns false ('overflow', may be NULL, then tells, and 'out' is the infinity).
+ * forms: "1", "+1.5e3", ".5", "1.", "NaN", "Inf", "+inf", "infinity" in any case. NaN gives the
+ * bits of NORMAL_NAN (0x7ff8000000000001). Returns false for anything else; a value out of range
+ * also returns false ('overflow', may be NULL, then tells, and 'out' is the infinity).
  */
 bool number_parse(struct str text, double *out, bool *overflow);
 
