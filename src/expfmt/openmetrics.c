@@ -48,7 +48,8 @@ static int read_suffix(struct exposition *reader, const char *at, struct err *er
 	}
 	reader->has_time = false;
 	reader->has_exemplar = false;
-	if (next[0] == ' ' && next[1] != '#') {
+	bool is_exemplar = next[0] == ' ' && next[1] == '#' && next[2] == ' ';
+	if (next[0] == ' ' && !is_exemplar && !scan_is(next[1], SCAN_TOKEN_END)) {
 		double seconds = 0;
 		at = next;
 		next = scan_number(at + 1, SCAN_TOKEN_END, &seconds);
@@ -57,16 +58,19 @@ static int read_suffix(struct exposition *reader, const char *at, struct err *er
 		}
 		reader->time_ms = to_ms(seconds);
 		reader->has_time = true;
+		is_exemplar = next[0] == ' ' && next[1] == '#' && next[2] == ' ';
 	}
-	if (next[0] == ' ' && next[1] == '#' && next[2] == ' ' && next[3] == '{') {
+	if (is_exemplar && next[3] == '{') {
 		return read_exemplar(reader, next + 4, err);
 	}
-	if (*next != '\n') {
+	if (*next != '\n' && (reader->has_time || next == reader->end)) {
 		return scan_fail(reader, next, err,
 			next == reader->end ? "data does not end with # EOF"
-					    : "expected timestamp, exemplar or new record");
+					    : "expected exemplar or new record");
 	}
-	reader->next = next + 1;
+	/* What else may stand behind a value is refused with the entry after this: it is counted.
+	 */
+	reader->next = *next == '\n' ? next + 1 : next;
 	return EXPOSITION_SERIES;
 }
 
