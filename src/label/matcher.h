@@ -10,7 +10,12 @@
 #include "label/labels.h"
 #include "label/regex.h"
 
-enum matcher_op { MATCHER_EQUAL, MATCHER_NOT_EQUAL, MATCHER_REGEX, MATCHER_NOT_REGEX };
+enum matcher_op {
+	MATCHER_EQUAL,
+	MATCHER_NOT_EQUAL,
+	MATCHER_REGEX,
+	MATCHER_NOT_REGEX
+};
 
 struct matcher {
 	enum matcher_op op;

@@ -38,11 +38,11 @@ bool regex_matches_all(const struct regex *regex);      /* .* */
 bool regex_matches_nonempty(const struct regex *regex); /* .+ */
 
 /*
- * Appends 'replacement' with $1, ${1}, $name, ${name} and $$ expanded from a match of 'text', as Go's
- * regexp.Expand does. Returns false, appending nothing, when the regex does not match.
+ * Appends 'replacement' with $1, ${1}, $name, ${name} and $$ expanded from a match of 'text', as
+ * Go's regexp.Expand does. Returns false, appending nothing, when the regex does not match.
  */
-bool regex_expand(const struct regex *regex, struct str text, struct str replacement,
-	struct buf *out);
+bool regex_expand(
+	const struct regex *regex, struct str text, struct str replacement, struct buf *out);
 
 /* Owner of the regexes of one query or configuration; the same pattern is compiled once. */
 struct regex_set {
@@ -53,7 +53,7 @@ struct regex_set {
 
 void regex_set_deinit(struct regex_set *set);
 /* Compiles 'pattern', or returns the one compiled before. Same outcomes as regex_new. */
-MUST_USE int regex_set_add(struct regex_set *set, struct str pattern, const struct regex **out,
-	struct err *err);
+MUST_USE int regex_set_add(
+	struct regex_set *set, struct str pattern, const struct regex **out, struct err *err);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * Relabelling: rules that rewrite or drop a label set, as relabel_configs and metric_relabel_configs
- * define them. Semantics and messages are Prometheus 3's (names may be any UTF-8 unless 'legacy').
+ * Relabelling: rules that rewrite or drop a label set, as relabel_configs and
+ * metric_relabel_configs define them. Semantics and messages are Prometheus 3's (names may be any
+ * UTF-8 unless 'legacy').
  *
- * Rules are immutable once built; their strings are borrowed from the spec, so they live as long as the
- * configuration. Any thread may apply them.
+ * Rules are immutable once built; their strings are borrowed from the spec, so they live as long as
+ * the configuration. Any thread may apply them.
  */
 #ifndef LABEL_RELABEL_H
 #define LABEL_RELABEL_H
@@ -47,12 +48,14 @@ struct relabel_rule {
 	struct str target_label;
 	struct str replacement;
 	uint64_t modulus;
+	bool legacy_names;
 };
 
 /*
- * Fills in the defaults (separator ";", regex "(.*)", replacement "$1", action "replace", in any case),
- * compiles the regex into 'regexes' and checks what the action asks for. Returns 0 or ERR_INVAL with
- * Prometheus' sentence ("relabel configuration for hashmod action requires 'target_label' value").
+ * Fills in the defaults (separator ";", regex "(.*)", replacement "$1", action "replace", in any
+ * case), compiles the regex into 'regexes' and checks what the action asks for. Returns 0 or
+ * ERR_INVAL with Prometheus' sentence ("relabel configuration for hashmod action requires
+ * 'target_label' value").
  */
 MUST_USE int relabel_rule_build(const struct relabel_spec *spec, struct regex_set *regexes,
 	struct relabel_rule *out, struct err *err);
@@ -61,8 +64,9 @@ MUST_USE int relabel_rule_build(const struct relabel_spec *spec, struct regex_se
 const char *relabel_action_text(enum relabel_action action);
 
 /*
- * Applies 'count' rules in order. Returns whether the set is kept; then '*out' is the rewritten set,
- * in 'arena' or sharing strings with 'in' and the rules. 'in' and 'out' may be the same.
+ * Applies 'count' rules in order. Returns whether the set is kept; then '*out' is the rewritten
+ * set, in 'arena' or sharing strings with 'in' and the rules. 'in' and 'out' may be the same. It
+ * may have more than LABELS_COUNT_MAX pairs: whoever stores it checks.
  */
 bool relabel_apply(const struct relabel_rule *rules, size_t count, const struct labels *in,
 	struct arena *arena, struct labels *out);

@@ -1,8 +1,8 @@
 /*
  * What a query reads raw samples from, and what a scrape writes them to.
  *
- * 'struct store' is the interface; the TSDB implements it, tests implement it over arrays, and
- * store_merge_new reads several as one. Calls may come from any thread at once.
+ * 'struct store' is the interface; the TSDB implements it, and tests implement it over arrays.
+ * Calls may come from any thread at once.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -15,8 +15,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Prometheus' NaN for "this series has ended" and the one for "not a number" (model/value). Both are
- * moved as bits only: arithmetic would turn the first into the second. */
+/* Prometheus' NaN for "this series has ended" and the one for "not a number" (model/value). Both
+ * are moved as bits only: arithmetic would turn the first into the second. */
 #define STALE_NAN_BITS UINT64_C(0x7ff0000000000002)
 #define NORMAL_NAN_BITS UINT64_C(0x7ff8000000000001)
 
@@ -44,17 +44,22 @@ struct sample_column {
 	size_t capacity;
 };
 
+/* Frees the columns; the struct is empty and usable after. */
 void sample_column_deinit(struct sample_column *column);
+/* Makes room for 'extra' more samples, so that they can be written in place. */
+void sample_column_reserve(struct sample_column *column, size_t extra);
+/* Adds one sample at the end. */
 void sample_column_add(struct sample_column *column, int64_t time_ms, double value);
 
 struct select_request {
-	const struct matcher *matchers; /* All must hold; borrowed for the life of the series set. */
+	const struct matcher
+		*matchers; /* All must hold; borrowed for the life of the series set. */
 	size_t matcher_count;
 	int64_t min_ms; /* Samples with min_ms <= t <= max_ms are wanted. */
 	int64_t max_ms;
-	bool labels_only;            /* Only the label sets: no sample will be read. */
-	bool sorted;                 /* Series come in labels_cmp order. */
-	size_t limit;                /* At most this many series; 0: all. */
+	bool labels_only;             /* Only the label sets: no sample will be read. */
+	bool sorted;                  /* Series come in labels_cmp order. */
+	size_t limit;                 /* At most this many series; 0: all. */
 	const _Atomic bool *canceled; /* Checked now and then; may be NULL. */
 };
 
@@ -100,14 +105,19 @@ struct store {
  */
 MUST_USE int store_select(struct store *store, const struct select_request *request,
 	struct arena *arena, struct series_set **out, struct err *err);
+/* Moves to the next series, whose labels are then set->labels. Returns 1, 0 at the end, or an
+ * error. */
 MUST_USE int series_set_next(struct series_set *set, struct err *err);
-MUST_USE int series_set_read(struct series_set *set, struct sample_column *column,
-	struct err *err);
+/* Replaces 'column' by the current series' samples in the time range asked for. Returns 0 or an
+ * error. */
+MUST_USE int series_set_read(struct series_set *set, struct sample_column *column, struct err *err);
+/* Ends the walk; NULL is fine. */
 void series_set_close(struct series_set *set);
 
-/* The names (values of 'name') that occur in series that match; without matchers, in all. */
+/* The label names that occur in series that match; without matchers, in all. Sorted. */
 MUST_USE int store_label_names(struct store *store, const struct select_request *request,
 	struct arena *arena, struct str_list *out, struct err *err);
+/* The values of label 'name' in series that match; without matchers, in all. Sorted. */
 MUST_USE int store_label_values(struct store *store, struct str name,
 	const struct select_request *request, struct arena *arena, struct str_list *out,
 	struct err *err);
@@ -154,8 +164,10 @@ struct appendable {
  */
 MUST_USE int appender_append(struct appender *appender, struct series_ref *ref,
 	const struct labels *set, int64_t time_ms, double value, struct err *err);
-/* Writes to the log, then publishes. On failure nothing is visible and nothing is left half done. */
+/* Writes to the log, then publishes. On failure nothing is visible and nothing is left half done.
+ */
 MUST_USE int appender_commit(struct appender *appender, struct err *err);
+/* Forgets what was appended. */
 void appender_rollback(struct appender *appender);
 
 #endif

@@ -1,0 +1,69 @@
+#include "store/store.h"
+
+#include "base/test.h"
+
+static void a_column_keeps_what_was_added_in_order(void **state) {
+	struct sample_column column = { 0 };
+
+	(void)state;
+	for (int64_t i = 0; i < 1000; i++) {
+		sample_column_add(&column, i * 10, (double)i);
+	}
+	assert_int_equal(column.count, 1000);
+	for (int64_t i = 0; i < 1000; i++) {
+		assert_int_equal(column.times_ms[i], i * 10);
+		assert_true(column.values[i] == (double)i);
+	}
+	sample_column_deinit(&column);
+	assert_null(column.times_ms);
+}
+
+static void a_column_keeps_the_bits_of_a_stale_marker(void **state) {
+	struct sample_column column = { 0 };
+
+	(void)state;
+	sample_column_add(&column, 1, double_of_bits(STALE_NAN_BITS));
+	sample_column_add(&column, 2, double_of_bits(NORMAL_NAN_BITS));
+	assert_true(is_stale(column.values[0]));
+	assert_false(is_stale(column.values[1]));
+	sample_column_deinit(&column);
+}
+
+static void reserving_keeps_the_samples(void **state) {
+	struct sample_column column = { 0 };
+
+	(void)state;
+	sample_column_add(&column, 7, 1.5);
+	sample_column_reserve(&column, 5000);
+	assert_true(column.capacity >= 5001);
+	assert_int_equal(column.times_ms[0], 7);
+	assert_int_equal(column.count, 1);
+	sample_column_deinit(&column);
+}
+
+static int nothing_to_close;
+
+static void count_close(struct series_set *set) {
+	(void)set;
+	nothing_to_close++;
+}
+
+static void closing_no_set_is_fine(void **state) {
+	const struct series_set_ops ops = { .close = count_close };
+	struct series_set set = { .ops = &ops };
+
+	(void)state;
+	series_set_close(NULL);
+	series_set_close(&set);
+	assert_int_equal(nothing_to_close, 1);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		TEST(a_column_keeps_what_was_added_in_order),
+		TEST(a_column_keeps_the_bits_of_a_stale_marker),
+		TEST(reserving_keeps_the_samples),
+		TEST(closing_no_set_is_fine),
+	};
+	return TEST_RUN(tests);
+}
