@@ -19,17 +19,24 @@ struct json_writer {
 	bool after_key;
 };
 
+/* A writer that adds to the end of 'out'. It owns nothing, so there is no deinit. */
 void json_writer_init(struct json_writer *writer, struct buf *out);
+
+/* What was begun is ended in reverse order; at most JSON_DEPTH_MAX - 1 deep. */
 void json_begin_object(struct json_writer *writer);
 void json_end_object(struct json_writer *writer);
 void json_begin_array(struct json_writer *writer);
 void json_end_array(struct json_writer *writer);
+
+/* A member's name; its value is what is written next. */
 void json_key(struct json_writer *writer, struct str name);
 /* Escapes only what JSON asks for; invalid UTF-8 is written as U+FFFD. */
 void json_put_str(struct json_writer *writer, struct str value);
 void json_put_text(struct json_writer *writer, const char *value);
+/* The other scalars. */
 void json_put_int(struct json_writer *writer, int64_t value);
-void json_put_double(struct json_writer *writer, double value); /* NaN and infinities give null. */
+/* NaN and infinities give null. */
+void json_put_double(struct json_writer *writer, double value);
 void json_put_bool(struct json_writer *writer, bool value);
 void json_put_null(struct json_writer *writer);
 /* Bytes that are JSON already. */

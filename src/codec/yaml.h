@@ -20,21 +20,26 @@
 #define YAML_NODES_MAX 1000000
 #define YAML_DEPTH_MAX 100
 
-enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
+enum yaml_kind {
+	YAML_SCALAR,
+	YAML_SEQUENCE,
+	YAML_MAPPING
+};
 
 struct yaml_node {
 	enum yaml_kind kind;
-	unsigned line; /* From 1. */
-	struct str text;   /* Scalars. */
-	bool is_quoted;    /* Scalars: written in quotes or as a block; then never null, bool or number. */
+	unsigned line;   /* From 1. */
+	struct str text; /* Scalars. */
+	bool is_quoted;  /* Scalars: written in quotes or as a block; then never null, bool or
+			    number. */
 	struct yaml_node *items; /* Sequences: items. Mappings: key, value, key, value, ... */
 	size_t count;            /* Items, or pairs. */
 };
 
 /* Parses the first document. Returns 0 (an empty one gives a null scalar), ERR_INVAL "line N: ...",
  * or ERR_LIMIT. */
-MUST_USE int yaml_parse(struct arena *arena, struct str text, struct yaml_node **out,
-	struct err *err);
+MUST_USE int yaml_parse(
+	struct arena *arena, struct str text, struct yaml_node **out, struct err *err);
 
 /* Whether a scalar is null: empty and unquoted, ~, null. */
 bool yaml_is_null(const struct yaml_node *node);
