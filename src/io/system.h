@@ -20,6 +20,8 @@ void system_hostname(char *out, size_t size);
 void system_self_path(char *out, size_t size);
 /* Whether a program of that name is in PATH (or, with a '/', is executable). */
 bool system_has_program(const char *name);
+/* Where it is, into 'out' (emptied first). Returns whether it was found. */
+bool system_find_program(const char *name, struct buf *out);
 /* Raises the limit of open files as far as allowed; returns it. */
 uint64_t system_raise_file_limit(void);
 /* Whether a file descriptor is a terminal. */

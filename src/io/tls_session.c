@@ -1,0 +1,379 @@
+#include "io/tls_session.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "io/tls_internal.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Issuers between a leaf and its anchor. */
+#define CHAIN_DEPTH_MAX 2
+/* Most that may wait to be sent when a peer asks for answers (key updates) and takes none. */
+#define OUTPUT_BYTES_MAX (1024U * 1024U)
+
+struct tls_session {
+	SSL *ssl;
+	struct tls_identity *identity;
+	const struct tls_options *options;
+	bool is_client;
+	struct str input;
+	struct buf *output;
+	struct tls_peer *peer; /* Filled by the verification; set during the handshake's calls. */
+	struct err *err;       /* Likewise: where it says why. */
+	int refusal;           /* What the verification returned. */
+};
+
+static int read_input(BIO *bio, char *out, size_t size, size_t *len) {
+	struct tls_session *session = BIO_get_data(bio);
+	BIO_clear_retry_flags(bio);
+	if (session->input.len == 0) {
+		BIO_set_retry_read(bio);
+		return 0;
+	}
+	*len = size < session->input.len ? size : session->input.len;
+	memcpy(out, session->input.ptr, *len);
+	session->input = str_from(session->input, *len);
+	return 1;
+}
+
+static int write_output(BIO *bio, const char *bytes, size_t len, size_t *written) {
+	struct tls_session *session = BIO_get_data(bio);
+	BIO_clear_retry_flags(bio);
+	if (!session->output || session->output->len + len > OUTPUT_BYTES_MAX) {
+		return 0;
+	}
+	buf_append(session->output, bytes, len);
+	*written = len;
+	return 1;
+}
+
+static long control(BIO *bio, int command, long number, void *pointer) {
+	(void)bio;
+	(void)number;
+	(void)pointer;
+	return command == BIO_CTRL_FLUSH;
+}
+
+BIO_METHOD *tls_session_bio_method(void) {
+	BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_TYPE_MEM, "atoll");
+	if (method && (BIO_meth_set_read_ex(method, read_input) != 1 ||
+			      BIO_meth_set_write_ex(method, write_output) != 1 ||
+			      BIO_meth_set_ctrl(method, control) != 1)) {
+		BIO_meth_free(method);
+		return NULL;
+	}
+	return method;
+}
+
+/* The protocols as TLS sends them: each with its length in a byte before it. */
+static size_t encode_alpn(const char *const *names, unsigned char out[256]) {
+	size_t used = 0;
+	for (size_t i = 0; names[i]; i++) {
+		size_t len = strlen(names[i]);
+		CHECK(len > 0 && used + 1 + len <= 256);
+		out[used++] = (unsigned char)len;
+		memcpy(out + used, names[i], len);
+		used += len;
+	}
+	return used;
+}
+
+static bool prepare_client(struct tls_session *session) {
+	const struct tls_options *options = session->options;
+	SSL_set_connect_state(session->ssl);
+	if (options->alpn) {
+		unsigned char names[256];
+		size_t len = encode_alpn(options->alpn, names);
+		if (SSL_set_alpn_protos(session->ssl, names, (unsigned)len) != 0) {
+			return false;
+		}
+	}
+	return !options->server_name ||
+	       SSL_set_tlsext_host_name(session->ssl, options->server_name) == 1;
+}
+
+int tls_session_new(const struct tls_options *options, bool is_client, struct tls_session **out,
+	struct err *err) {
+	struct tls_session *session = MEMORY_NEW(struct tls_session, 1);
+	session->options = options;
+	session->is_client = is_client;
+	session->identity = tls_slot_get(options->slot);
+	session->ssl = SSL_new(session->identity->context);
+	BIO *bio = BIO_new(session->identity->bio);
+	CHECK(session->ssl && bio);
+	BIO_set_data(bio, session);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(session->ssl, bio, bio);
+	CHECK(SSL_set_ex_data(session->ssl, 0, session) == 1);
+	if (!is_client) {
+		SSL_set_accept_state(session->ssl);
+	} else if (!prepare_client(session)) {
+		tls_session_free(session);
+		ERR_clear_error();
+		return err_set(err, ERR_INVAL, "server name \"%s\" cannot be sent in TLS",
+			options->server_name ? options->server_name : "");
+	}
+	*out = session;
+	return 0;
+}
+
+void tls_session_free(struct tls_session *session) {
+	if (session) {
+		SSL_free(session->ssl);
+		tls_identity_unref(session->identity);
+		free(session);
+	}
+}
+
+void tls_session_input(struct tls_session *session, struct str bytes) {
+	session->input = bytes;
+}
+
+struct str tls_session_unread(const struct tls_session *session) {
+	return session->input;
+}
+
+void tls_session_output(struct tls_session *session, struct buf *output) {
+	session->output = output;
+}
+
+int tls_session_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+	const unsigned char *in, unsigned in_len, void *unused) {
+	(void)unused;
+	const struct tls_session *session = SSL_get_ex_data(ssl, 0);
+	const char *const *names = session->options->alpn;
+	for (size_t i = 0; names && names[i]; i++) {
+		size_t len = strlen(names[i]);
+		for (unsigned at = 0; at < in_len; at += 1U + in[at]) {
+			if (in[at] == len && at + 1 + len <= in_len &&
+				memcmp(in + at + 1, names[i], len) == 0) {
+				*out = in + at + 1;
+				*out_len = in[at];
+				return SSL_TLSEXT_ERR_OK;
+			}
+		}
+	}
+	return names ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* How a certificate is called in a refusal: its first DNS name, or its subject. */
+static void describe(X509 *certificate, char *out, size_t size) {
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	out[0] = '\0';
+	for (int i = 0; names && out[0] == '\0' && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		if (name->type != GEN_DNS) {
+			continue;
+		}
+		int len = ASN1_STRING_length(name->d.dNSName);
+		const unsigned char *text = ASN1_STRING_get0_data(name->d.dNSName);
+		if (len > 0 && (size_t)len < size && !memchr(text, 0, (size_t)len)) {
+			memcpy(out, text, (size_t)len);
+			out[len] = '\0';
+		}
+	}
+	GENERAL_NAMES_free(names);
+	if (out[0] == '\0') {
+		(void)X509_NAME_oneline(X509_get_subject_name(certificate), out, (int)size);
+	}
+}
+
+static int refuse_chain(struct tls_session *session, X509_STORE_CTX *store) {
+	int code = X509_STORE_CTX_get_error(store);
+	X509 *at = X509_STORE_CTX_get_current_cert(store);
+	char name[256] = "";
+	if (at) {
+		describe(at, name, sizeof(name));
+	}
+	ERR_clear_error();
+	return err_set(session->err, ERR_DENIED, "certificate of %s \"%s\" refused: %s",
+		X509_STORE_CTX_get_error_depth(store) > 0 ? "issuer" : "peer", name,
+		X509_verify_cert_error_string(code));
+}
+
+/* Hands the verified chain to the caller's own rules. */
+static int judge(struct tls_session *session, STACK_OF(X509) * chain) {
+	struct str der[CHAIN_DEPTH_MAX + 2];
+	unsigned char *owned[CHAIN_DEPTH_MAX + 2] = { 0 };
+	size_t count = (size_t)sk_X509_num(chain);
+	const struct tls_identity *identity = session->identity;
+	struct tls_peer *peer = session->peer;
+	int rc = 0;
+
+	CHECK(count <= ARRAY_COUNT(der));
+	for (size_t i = 0; i < count; i++) {
+		int len = i2d_X509(sk_X509_value(chain, (int)i), &owned[i]);
+		CHECK(len > 0);
+		der[i] = (struct str){ (const char *)owned[i], (size_t)len };
+	}
+	if (identity->verify) {
+		rc = identity->verify(identity->verify_context, der, count, !session->is_client,
+			peer->identity, sizeof(peer->identity), session->err);
+	} else {
+		describe(sk_X509_value(chain, 0), peer->identity, sizeof(peer->identity));
+	}
+	for (size_t i = 0; i < count; i++) {
+		OPENSSL_free(owned[i]);
+	}
+	return rc;
+}
+
+static void note_expiry(struct tls_peer *peer, STACK_OF(X509) * chain) {
+	peer->chain_not_after_ms = INT64_MAX;
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		int64_t ms = tls_time_ms(X509_get0_notAfter(sk_X509_value(chain, i)));
+		if (i == 0) {
+			peer->not_after_ms = ms;
+		}
+		if (ms < peer->chain_not_after_ms) {
+			peer->chain_not_after_ms = ms;
+		}
+	}
+}
+
+static int verify(struct tls_session *session, X509_STORE_CTX *store) {
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+	int64_t now_ms = clock_now_ms(session->identity->clock);
+	X509_VERIFY_PARAM_set_time(param, (time_t)(now_ms / MS_PER_S));
+	X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH_MAX);
+	if (X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT) != 1 ||
+		X509_VERIFY_PARAM_set_purpose(param,
+			session->is_client ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT) !=
+			1) {
+		return err_set(session->err, ERR_IO, "verification cannot be set up");
+	}
+	if (X509_verify_cert(store) != 1) {
+		return refuse_chain(session, store);
+	}
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+	int rc = judge(session, chain);
+	const char *expected = session->options->expect_identity;
+	if (rc == 0 && expected && strcmp(expected, session->peer->identity) != 0) {
+		return err_set(session->err, ERR_DENIED, "peer is \"%s\", expected \"%s\"",
+			session->peer->identity, expected);
+	}
+	note_expiry(session->peer, chain);
+	return rc;
+}
+
+int tls_session_verify(X509_STORE_CTX *store, void *identity) {
+	(void)identity;
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_session *session = SSL_get_ex_data(ssl, 0);
+	session->refusal = verify(session, store);
+	if (session->refusal < 0 && X509_STORE_CTX_get_error(store) == X509_V_OK) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+	}
+	return session->refusal == 0;
+}
+
+/* Alerts by which a peer says that it does not accept who we are or what we offer. */
+static bool is_refusal_alert(int reason) {
+	switch (reason) {
+	case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+	case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+	case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
+	case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
+	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+	case SSL_R_TLSV1_UNRECOGNIZED_NAME:
+	case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The reason of a failed call on the connection, in words. */
+static int explain(struct tls_session *session, const char *what, struct err *err) {
+	unsigned long error = ERR_peek_error();
+	int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
+	const char *text = error ? ERR_reason_error_string(error) : NULL;
+	ERR_clear_error();
+	if (session->refusal < 0) {
+		return session->refusal;
+	}
+	if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+		return err_set(err, ERR_DENIED, "peer sent no certificate");
+	}
+	if (reason == SSL_R_NO_APPLICATION_PROTOCOL) {
+		return err_set(err, ERR_DENIED, "peer offers none of our protocols (ALPN)");
+	}
+	if (is_refusal_alert(reason)) {
+		return err_set(err, ERR_DENIED, "peer refused us: %s", text);
+	}
+	return err_set(err, ERR_IO, "%s: %s", what, text ? text : "the peer broke the protocol");
+}
+
+static int check_alpn(struct tls_session *session, struct tls_peer *peer, struct err *err) {
+	const unsigned char *name = NULL;
+	unsigned len = 0;
+	SSL_get0_alpn_selected(session->ssl, &name, &len);
+	if (len >= sizeof(peer->alpn)) {
+		len = 0;
+	}
+	if (len > 0) {
+		memcpy(peer->alpn, name, len);
+	}
+	peer->alpn[len] = '\0';
+	if (session->options->alpn && len == 0) {
+		return err_set(err, ERR_DENIED, "peer offers none of our protocols (ALPN)");
+	}
+	return 1;
+}
+
+int tls_session_handshake(struct tls_session *session, struct tls_peer *peer, struct err *err) {
+	session->peer = peer;
+	session->err = err;
+	ERR_clear_error();
+	int result = SSL_do_handshake(session->ssl);
+	int kind = result == 1 ? SSL_ERROR_NONE : SSL_get_error(session->ssl, result);
+	int rc = 0;
+	if (kind == SSL_ERROR_NONE) {
+		rc = check_alpn(session, peer, err);
+	} else if (kind != SSL_ERROR_WANT_READ) {
+		rc = explain(session, "TLS handshake", err);
+	}
+	session->peer = NULL;
+	session->err = NULL;
+	return rc;
+}
+
+int tls_session_read(
+	struct tls_session *session, char *out, size_t size, size_t *len, struct err *err) {
+	ERR_clear_error();
+	int result = SSL_read_ex(session->ssl, out, size, len);
+	if (result == 1) {
+		return TLS_READ_DATA;
+	}
+	switch (SSL_get_error(session->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		return TLS_READ_MORE;
+	case SSL_ERROR_ZERO_RETURN:
+		return TLS_READ_END;
+	default:
+		return explain(session, "TLS", err);
+	}
+}
+
+int tls_session_write(struct tls_session *session, const char *bytes, size_t len, struct err *err) {
+	size_t written = 0;
+	ERR_clear_error();
+	if (SSL_write_ex(session->ssl, bytes, len, &written) != 1 || written != len) {
+		return explain(session, "TLS", err);
+	}
+	return 0;
+}
+
+void tls_session_shutdown(struct tls_session *session) {
+	ERR_clear_error();
+	(void)SSL_shutdown(session->ssl);
+	ERR_clear_error();
+}
