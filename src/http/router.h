@@ -1,5 +1,8 @@
 /*
  * Routing: which handler serves a method and path. Immutable once the server runs.
+ *
+ * Paths are compared as sent: nothing is unescaped or normalised first, so that "/a/../b" and
+ * "/%61" are simply not found and cannot mean something else to somebody in front of us.
  */
 #ifndef HTTP_ROUTER_H
 #define HTTP_ROUTER_H
@@ -11,12 +14,15 @@ struct router;
 /* Called on the loop; 'param' is what stood in the path for '*', unescaped; empty if none did. */
 typedef void route_fn(void *context, struct exchange *exchange, struct str param);
 
+/* An empty router: everything is 404. */
 struct router *router_new(void);
+/* No server may route with it any more. */
 void router_free(struct router *router);
 /*
  * Adds a route. 'methods' is "GET", "GET,POST", ...; 'pattern' a path in which one segment, or the
- * whole tail after "/", may be '*': "/api/v1/label/(*)/values" is written with a bare star. Exact
- * paths win over stars. HEAD is served where GET is.
+ * whole tail after a '/', may be '*': "/api/v1/label/" "*" "/values". A segment is never empty, a
+ * tail may be. An exact path wins over a star, a longer pattern over a shorter; what wins decides
+ * alone, so its other methods are 405. HEAD is served where GET is. Both strings are static.
  */
 void router_add(struct router *router, const char *methods, const char *pattern, route_fn *run,
 	void *context);

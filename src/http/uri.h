@@ -26,13 +26,13 @@ struct uri_params {
 };
 
 /* Decodes %XX (and '+' as a space if 'plus') into 'arena'. ERR_INVAL for a broken escape. */
-MUST_USE int uri_decode(struct arena *arena, struct str text, bool plus, struct str *out,
-	struct err *err);
+MUST_USE int uri_decode(
+	struct arena *arena, struct str text, bool plus, struct str *out, struct err *err);
 /* Appends 'text' with everything but unreserved characters escaped. */
 void uri_encode(struct str text, struct buf *out);
 /* Adds the parameters of a query string or form body to 'params'. ERR_INVAL, ERR_LIMIT. */
-MUST_USE int uri_params_parse(struct arena *arena, struct str text, struct uri_params *params,
-	struct err *err);
+MUST_USE int uri_params_parse(
+	struct arena *arena, struct str text, struct uri_params *params, struct err *err);
 /* The first value of 'name', or an empty string; 'found' (may be NULL) tells them apart. */
 struct str uri_params_get(const struct uri_params *params, struct str name, bool *found);
 

@@ -1,0 +1,156 @@
+#include "http/h2.h"
+
+#include "base/check.h"
+
+/* One write to the stream: a few frames together, so that small ones do not each cost a call. */
+#define WRITE_BYTES (64U * 1024U)
+
+static nghttp2_option *make_option(const struct h2_options *options) {
+	nghttp2_option *option = NULL;
+
+	CHECK(nghttp2_option_new(&option) == 0);
+	/* Windows open when the reader took the bytes, not when they arrived. */
+	nghttp2_option_set_no_auto_window_update(option, 1);
+	nghttp2_option_set_no_closed_streams(option, 1);
+	nghttp2_option_set_max_outbound_ack(option, 1000);
+	nghttp2_option_set_max_settings(option, 32);
+	nghttp2_option_set_max_continuations(option, 8);
+	nghttp2_option_set_stream_reset_rate_limit(option, 1000, 33);
+	nghttp2_option_set_max_send_header_block_length(option, options->header_bytes_max + 65536);
+	return option;
+}
+
+void h2_init(struct h2 *h2, struct stream *stream, const struct h2_options *options) {
+	nghttp2_settings_entry settings[] = {
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW },
+		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)options->header_bytes_max },
+		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)options->streams_max },
+		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+	};
+	nghttp2_option *option = make_option(options);
+
+	*h2 = (struct h2){ .stream = stream, .is_server = options->is_server };
+	guard_init(&h2->guard, loop_now_ns(stream_loop(stream)));
+	int rc = options->is_server ? nghttp2_session_server_new2(&h2->session, options->callbacks,
+					      options->context, option)
+				    : nghttp2_session_client_new2(&h2->session, options->callbacks,
+					      options->context, option);
+	nghttp2_option_del(option);
+	CHECK(rc == 0);
+	/* A client offers no streams to be opened towards it; a server says nothing about push. */
+	if (!options->is_server) {
+		settings[2].value = 0;
+	}
+	rc = nghttp2_submit_settings(
+		h2->session, NGHTTP2_FLAG_NONE, settings, options->is_server ? 3 : 4);
+	CHECK(rc == 0);
+	rc = nghttp2_session_set_local_window_size(
+		h2->session, NGHTTP2_FLAG_NONE, 0, H2_CONNECTION_WINDOW);
+	CHECK(rc == 0);
+}
+
+void h2_deinit(struct h2 *h2) {
+	nghttp2_session_del(h2->session);
+	h2->session = NULL;
+	buf_deinit(&h2->out);
+}
+
+int h2_receive(struct h2 *h2, struct str bytes, struct err *err) {
+	CHECK(!h2->busy);
+	h2->busy = true;
+	ssize_t taken =
+		nghttp2_session_mem_recv(h2->session, (const uint8_t *)bytes.ptr, bytes.len);
+	h2->busy = false;
+	if (h2->flooded) {
+		(void)nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
+		return err_set(err, ERR_LIMIT, "too many %s from the peer", guard_name(h2->flood));
+	}
+	if (taken < 0) {
+		(void)nghttp2_session_terminate_session(h2->session, NGHTTP2_PROTOCOL_ERROR);
+		return err_set(err, ERR_CORRUPT, "HTTP/2: %s", nghttp2_strerror((int)taken));
+	}
+	return 0;
+}
+
+void h2_flush(struct h2 *h2) {
+	if (h2->busy) {
+		return;
+	}
+	h2->busy = true;
+	/* Above the stream's low water its on_drain is sure to call us again. */
+	while (h2->stream && stream_pending(h2->stream) <= STREAM_LOW_WATER) {
+		const uint8_t *bytes = NULL;
+		ssize_t len = 1;
+
+		while (h2->out.len < WRITE_BYTES && len > 0) {
+			len = nghttp2_session_mem_send(h2->session, &bytes);
+			if (len > 0) {
+				buf_append(&h2->out, bytes, (size_t)len);
+			}
+		}
+		if (h2->out.len == 0) {
+			break;
+		}
+		stream_write(h2->stream, h2->out.ptr, h2->out.len);
+		buf_reset(&h2->out);
+	}
+	h2->busy = false;
+}
+
+bool h2_is_done(const struct h2 *h2) {
+	return !nghttp2_session_want_read(h2->session) && !nghttp2_session_want_write(h2->session);
+}
+
+static bool take(struct h2 *h2, enum guard_kind kind) {
+	if (guard_take(&h2->guard, kind, loop_now_ns(stream_loop(h2->stream)))) {
+		return true;
+	}
+	h2->flooded = true;
+	h2->flood = kind;
+	return false;
+}
+
+bool h2_count_received(struct h2 *h2, const nghttp2_frame *frame) {
+	bool is_last = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+
+	switch (frame->hd.type) {
+	case NGHTTP2_RST_STREAM:
+		/* A server's resets end what we began: it gains nothing by them. */
+		return !h2->is_server || take(h2, GUARD_RESET);
+	case NGHTTP2_SETTINGS:
+	case NGHTTP2_PING:
+	case NGHTTP2_PRIORITY:
+		return take(h2, GUARD_CONTROL);
+	case NGHTTP2_DATA:
+		return is_last || frame->hd.length - frame->data.padlen >= H2_SMALL_DATA ||
+		       take(h2, GUARD_EMPTY);
+	case NGHTTP2_WINDOW_UPDATE:
+		return take(h2, GUARD_WINDOW);
+	default:
+		return true;
+	}
+}
+
+bool h2_count_begun(struct h2 *h2, const nghttp2_frame_hd *head) {
+	return head->type <= NGHTTP2_CONTINUATION || take(h2, GUARD_CONTROL);
+}
+
+bool h2_count_sent(struct h2 *h2, const nghttp2_frame *frame) {
+	if (frame->hd.type == NGHTTP2_DATA) {
+		guard_credit_window(&h2->guard);
+	}
+	/* A client can make a server reset streams by breaking them. */
+	bool is_reset = h2->is_server && frame->hd.type == NGHTTP2_RST_STREAM;
+
+	return !is_reset || take(h2, GUARD_RESET);
+}
+
+nghttp2_nv h2_field(struct str name, struct str value) {
+	/* nghttp2 takes pointers to what it only reads. */
+	return (nghttp2_nv){
+		.name = (uint8_t *)(uintptr_t)name.ptr,
+		.value = (uint8_t *)(uintptr_t)value.ptr,
+		.namelen = name.len,
+		.valuelen = value.len,
+	};
+}
