@@ -1,0 +1,292 @@
+#include "api/render.h"
+
+#include "cxx/number.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+void render_begin(struct json_writer *json) {
+	json_begin_object(json);
+	json_key(json, STR("status"));
+	json_put_text(json, "success");
+	json_key(json, STR("data"));
+}
+
+static void put_notes(struct json_writer *json, const char *key, const struct annotations *notes,
+	bool infos, bool truncated) {
+	size_t written = 0;
+	size_t total = truncated;
+	for (size_t i = 0; i < notes->count; i++) {
+		total += notes->items[i].is_info == infos;
+	}
+	if (total == 0) {
+		return;
+	}
+	json_key(json, str_of(key));
+	json_begin_array(json);
+	if (truncated) {
+		json_put_text(json, "results truncated due to limit");
+	}
+	for (size_t i = 0; i < notes->count && written < RENDER_NOTES_MAX; i++) {
+		if (notes->items[i].is_info == infos) {
+			json_put_str(json, notes->items[i].text);
+			written++;
+		}
+	}
+	if (total - truncated > written) {
+		char more[64];
+		(void)snprintf(more, sizeof(more), "%zu more %s annotations omitted",
+			total - truncated - written, infos ? "info" : "warning");
+		json_put_text(json, more);
+	}
+	json_end_array(json);
+}
+
+void render_end(struct json_writer *json, const struct annotations *notes, bool truncated) {
+	put_notes(json, "warnings", notes, false, truncated);
+	put_notes(json, "infos", notes, true, false);
+	json_end_object(json);
+}
+
+struct error_kind {
+	int code;
+	const char *type;
+	int status;
+};
+
+static const struct error_kind error_kinds[] = {
+	{ ERR_INVAL, "bad_data", 400 },
+	{ ERR_EXEC, "execution", 422 },
+	{ ERR_LIMIT, "execution", 422 },
+	{ ERR_ABSENT, "execution", 422 },
+	{ ERR_TIMEOUT, "timeout", 503 },
+	{ ERR_CANCELED, "canceled", 499 },
+	{ ERR_CLOSED, "unavailable", 503 },
+};
+
+int render_error(struct buf *out, const struct err *err) {
+	struct error_kind kind = { 0, "internal", 500 };
+	for (size_t i = 0; i < ARRAY_COUNT(error_kinds); i++) {
+		if (error_kinds[i].code == err->code) {
+			kind = error_kinds[i];
+		}
+	}
+	struct json_writer json;
+	json_writer_init(&json, out);
+	json_begin_object(&json);
+	json_key(&json, STR("status"));
+	json_put_text(&json, "error");
+	json_key(&json, STR("errorType"));
+	json_put_text(&json, kind.type);
+	json_key(&json, STR("error"));
+	json_put_text(&json, err->text);
+	json_end_object(&json);
+	return kind.status;
+}
+
+void render_labels(struct json_writer *json, const struct labels *set) {
+	json_begin_object(json);
+	for (size_t i = 0; i < set->count; i++) {
+		json_key(json, set->pairs[i].name);
+		json_put_str(json, set->pairs[i].value);
+	}
+	json_end_object(json);
+}
+
+/* Whole seconds, and milliseconds only where there are some: 1.5 s is 1.500. */
+static size_t format_time(int64_t ms, char *out, size_t size) {
+	uint64_t positive = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
+	const char *sign = ms < 0 ? "-" : "";
+	int len = positive % 1000 == 0 ? snprintf(out, size, "%s%" PRIu64, sign, positive / 1000)
+				       : snprintf(out, size, "%s%" PRIu64 ".%03" PRIu64, sign,
+						 positive / 1000, positive % 1000);
+	return (size_t)len;
+}
+
+/* [time,"value"] in one piece: the inner loop of large answers. */
+static void put_point(struct json_writer *json, int64_t ms, double value) {
+	char text[NUMBER_TEXT_MAX + 40];
+	text[0] = '[';
+	size_t len = 1 + format_time(ms, text + 1, 32);
+	text[len++] = ',';
+	text[len++] = '"';
+	len += number_format_json(value, text + len);
+	text[len++] = '"';
+	text[len++] = ']';
+	json_put_raw(json, (struct str){ text, len });
+}
+
+static void put_steps(
+	struct json_writer *json, const struct step_column *column, const struct grid *grid) {
+	json_key(json, STR("values"));
+	json_begin_array(json);
+	for (size_t i = 0; i < grid->count; i++) {
+		if (step_present(column, i)) {
+			put_point(json, grid_time(grid, i), column->values[i]);
+		}
+	}
+	json_end_array(json);
+}
+
+static bool put_columns(
+	struct json_writer *json, const struct query_result *result, bool is_range, size_t limit) {
+	const struct steps *steps = &result->steps;
+	size_t written = 0;
+	json_begin_array(json);
+	for (size_t i = 0; i < steps->count; i++) {
+		const struct step_column *column = &steps->columns[i];
+		if (step_column_is_empty(column, steps->grid.count)) {
+			continue;
+		}
+		if (limit > 0 && written == limit) {
+			json_end_array(json);
+			return true;
+		}
+		json_begin_object(json);
+		json_key(json, STR("metric"));
+		render_labels(json, &column->labels);
+		if (is_range) {
+			put_steps(json, column, &steps->grid);
+		} else {
+			json_key(json, STR("value"));
+			put_point(json, steps->grid.start_ms, column->values[0]);
+		}
+		json_end_object(json);
+		written++;
+	}
+	json_end_array(json);
+	return false;
+}
+
+static bool put_raw_series(
+	struct json_writer *json, const struct query_result *result, size_t limit) {
+	json_begin_array(json);
+	for (size_t i = 0; i < result->raw_count; i++) {
+		const struct raw_series *series = &result->raw[i];
+		if (limit > 0 && i == limit) {
+			json_end_array(json);
+			return true;
+		}
+		json_begin_object(json);
+		json_key(json, STR("metric"));
+		render_labels(json, &series->labels);
+		json_key(json, STR("values"));
+		json_begin_array(json);
+		for (size_t j = 0; j < series->count; j++) {
+			put_point(json, series->times_ms[j], series->values[j]);
+		}
+		json_end_array(json);
+		json_end_object(json);
+	}
+	json_end_array(json);
+	return false;
+}
+
+static void put_string(
+	struct json_writer *json, const struct query_result *result, int64_t time_ms) {
+	char time[32];
+	json_begin_array(json);
+	json_put_raw(json, (struct str){ time, format_time(time_ms, time, sizeof(time)) });
+	json_put_str(json, result->string);
+	json_end_array(json);
+}
+
+static void put_shares(struct json_writer *json, const struct source_answer *answer) {
+	json_key(json, STR("clusters"));
+	json_begin_array(json);
+	for (size_t i = 0; i < answer->share_count; i++) {
+		const struct cluster_share *share = &answer->shares[i];
+		json_begin_object(json);
+		json_key(json, STR("cluster"));
+		json_put_str(json, share->cluster);
+		json_key(json, STR("receivedBytes"));
+		json_put_int(json, (int64_t)share->received_bytes);
+		json_key(json, STR("fragments"));
+		json_put_int(json, (int64_t)share->fragments);
+		json_key(json, STR("waitMs"));
+		json_put_double(json, (double)share->wait_ns / (double)NS_PER_MS);
+		json_key(json, STR("error"));
+		json_put_str(json, share->error);
+		json_end_object(json);
+	}
+	json_end_array(json);
+}
+
+static void put_stats(struct json_writer *json, const struct source_answer *answer) {
+	const struct query_stats *stats = &answer->result.stats;
+	double seconds = (double)stats->eval_ns / (double)NS_PER_S;
+	json_key(json, STR("stats"));
+	json_begin_object(json);
+	json_key(json, STR("timings"));
+	json_begin_object(json);
+	json_key(json, STR("evalTotalTime"));
+	json_put_double(json, seconds);
+	json_key(json, STR("execTotalTime"));
+	json_put_double(json, seconds);
+	json_end_object(json);
+	json_key(json, STR("samples"));
+	json_begin_object(json);
+	json_key(json, STR("totalQueryableSamples"));
+	json_put_int(json, (int64_t)stats->samples);
+	json_key(json, STR("peakSamples"));
+	json_put_int(json, (int64_t)stats->samples_peak);
+	json_end_object(json);
+	if (answer->share_count > 0) {
+		put_shares(json, answer);
+	}
+	json_end_object(json);
+}
+
+bool render_result(struct json_writer *json, const struct source_answer *answer,
+	const struct query_request *request, bool with_stats) {
+	const struct query_result *result = &answer->result;
+	bool truncated = false;
+	json_begin_object(json);
+	json_key(json, STR("resultType"));
+	if (request->is_range) {
+		json_put_text(json, "matrix");
+		json_key(json, STR("result"));
+		truncated = put_columns(json, result, true, request->limit);
+	} else if (result->type == VALUE_SCALAR) {
+		json_put_text(json, "scalar");
+		json_key(json, STR("result"));
+		put_point(json, request->grid.start_ms, result->steps.columns[0].values[0]);
+	} else if (result->type == VALUE_STRING) {
+		json_put_text(json, "string");
+		json_key(json, STR("result"));
+		put_string(json, result, request->grid.start_ms);
+	} else if (result->type == VALUE_MATRIX) {
+		json_put_text(json, "matrix");
+		json_key(json, STR("result"));
+		truncated = put_raw_series(json, result, request->limit);
+	} else {
+		json_put_text(json, "vector");
+		json_key(json, STR("result"));
+		truncated = put_columns(json, result, false, request->limit);
+	}
+	if (with_stats) {
+		put_stats(json, answer);
+	}
+	json_end_object(json);
+	return truncated;
+}
+
+bool render_strings(struct json_writer *json, const struct str_list *list, size_t limit) {
+	size_t count = limit > 0 && limit < list->count ? limit : list->count;
+	json_begin_array(json);
+	for (size_t i = 0; i < count; i++) {
+		json_put_str(json, list->items[i]);
+	}
+	json_end_array(json);
+	return count < list->count;
+}
+
+bool render_series(struct json_writer *json, const struct labels_list *list, size_t limit) {
+	size_t count = limit > 0 && limit < list->count ? limit : list->count;
+	json_begin_array(json);
+	for (size_t i = 0; i < count; i++) {
+		render_labels(json, &list->items[i]);
+	}
+	json_end_array(json);
+	return count < list->count;
+}
