@@ -54,6 +54,8 @@ void file_close(int fd);
 MUST_USE int file_remove(const char *path, struct err *err);
 /* Renames, replacing what is there. */
 MUST_USE int file_rename(const char *from, const char *to, struct err *err);
+/* Makes 'path' a symbolic link to 'target', at once replacing a link or file that is there. */
+MUST_USE int file_link(const char *target, const char *path, struct err *err);
 /* Makes a rename or creation in 'path' durable. */
 MUST_USE int dir_sync(const char *path, struct err *err);
 

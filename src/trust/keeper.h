@@ -13,8 +13,10 @@
 #define TRUST_KEEPER_H
 
 #include "base/err.h"
-#include "base/metric.h"
 #include "io/loop.h"
+
+#include <stddef.h>
+#include <stdint.h>
 
 struct keeper;
 
@@ -22,7 +24,7 @@ struct keeper_options {
 	const char *issuer_directory; /* Copied. */
 	const char *const *leaf_directories;
 	size_t leaf_count;
-	struct metric_registry *metrics; /* atoll_trust_renewals_total; may be NULL. */
+	int64_t lifetime_ms; /* Of new leaves; 0: LEAF_LIFETIME_MS. */
 };
 
 /* Renews at once what is due. Returns 0, or an error if the issuer or a leaf cannot be read now. */

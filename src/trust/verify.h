@@ -30,4 +30,11 @@
 MUST_USE int trust_verify(void *context, const struct str *chain_der, size_t count,
 	bool peer_is_client, char *identity, size_t size, struct err *err);
 
+/*
+ * Judges a chain as a peer would, OpenSSL's checks first: at 'now_ms', against anchors. Writes the
+ * identity. Returns 0, ERR_INVAL (malformed PEM) or ERR_DENIED with a sentence. Any thread.
+ */
+MUST_USE int trust_verify_pem(struct str chain_pem, struct str anchors_pem, int64_t now_ms,
+	bool peer_is_client, char *identity, size_t size, struct err *err);
+
 #endif
