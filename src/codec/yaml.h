@@ -45,7 +45,10 @@ MUST_USE int yaml_parse(
 bool yaml_is_null(const struct yaml_node *node);
 /* The value of 'key' in a mapping, or NULL. */
 const struct yaml_node *yaml_get(const struct yaml_node *mapping, struct str key);
-/* Scalars as values. Each returns 0 or ERR_INVAL "line N: cannot unmarshal ... into ...". */
+/*
+ * Scalars as values; null is false, 0 and "". Numbers and booleans also read as the text they were
+ * written as. Each returns 0 or ERR_INVAL "line N: cannot unmarshal ... into ...".
+ */
 MUST_USE int yaml_to_bool(const struct yaml_node *node, bool *out, struct err *err);
 MUST_USE int yaml_to_int(const struct yaml_node *node, int64_t *out, struct err *err);
 MUST_USE int yaml_to_double(const struct yaml_node *node, double *out, struct err *err);
