@@ -1,5 +1,6 @@
 #include "expfmt/expfmt.h"
 
+#include "base/hash.h"
 #include "base/test.h"
 #include "cxx/number.h"
 
@@ -349,22 +350,32 @@ static void reads_numbers_to_the_last_bit(void **state) {
 	}
 }
 
+#define SEED 42
+
+static struct exposition_hint hint_of(
+	struct str bytes, enum exposition_entry entry, enum metric_type type) {
+	return (struct exposition_hint){ .hash = hash_str(bytes, SEED),
+		.len = (uint32_t)bytes.len,
+		.entry = (uint8_t)entry,
+		.type = (uint8_t)type };
+}
+
 static void follows_a_hint_that_holds(void **state) {
 	(void)state;
 	struct buf body = { 0 };
 	struct exposition reader;
 	struct err err = { 0 };
-	struct exposition_hint hint = { .bytes = STR("# TYPE a counter\n"),
-		.entry = EXPOSITION_TYPE,
-		.type = METRIC_TYPE_COUNTER };
+	struct exposition_hint hint =
+		hint_of(STR("# TYPE a counter\n"), EXPOSITION_TYPE, METRIC_TYPE_COUNTER);
 
 	buf_add_text(&body, "# TYPE a counter\na{b=\"c\"} 7 12\n");
 	exposition_init(&reader, EXPOSITION_FORMAT_TEXT, &body);
 	reader.hint = &hint;
+	reader.seed = SEED;
 	assert_int_equal(exposition_next(&reader, &err), EXPOSITION_TYPE);
 	assert_true(reader.hint_held);
 	assert_int_equal(reader.type, METRIC_TYPE_COUNTER);
-	hint = (struct exposition_hint){ STR("a{b=\"c\"}"), EXPOSITION_SERIES, 0 };
+	hint = hint_of(STR("a{b=\"c\"}"), EXPOSITION_SERIES, METRIC_TYPE_UNKNOWN);
 	assert_int_equal(exposition_next(&reader, &err), EXPOSITION_SERIES);
 	assert_true(reader.hint_held);
 	assert_str_equal(reader.series, STR("a{b=\"c\"}"));
@@ -382,12 +393,14 @@ static void reads_afresh_where_a_hint_does_not_hold(void **state) {
 		struct buf body = { 0 };
 		struct exposition reader;
 		struct err err = { 0 };
-		struct exposition_hint hint = { STR("a"), EXPOSITION_SERIES, 0 };
+		struct exposition_hint hint =
+			hint_of(STR("a"), EXPOSITION_SERIES, METRIC_TYPE_UNKNOWN);
 		buf_add_text(&body, bodies[i]);
 		struct str series = str_first(buf_str(&body), body.len - 3);
 		exposition_init(&reader, EXPOSITION_FORMAT_TEXT, &body);
 		series.ptr = reader.body;
 		reader.hint = &hint;
+		reader.seed = SEED;
 		assert_int_equal(exposition_next(&reader, &err), EXPOSITION_SERIES);
 		assert_false(reader.hint_held);
 		assert_str_equal(reader.series, series);
@@ -468,7 +481,7 @@ static void refuses_more_labels_than_a_set_holds(void **state) {
 
 static void read_whole(const char *path, struct buf *out) {
 	FILE *file = fopen(path, "rb");
-	char chunk[65536];
+	char chunk[8192];
 	size_t got = 0;
 
 	if (!file) {
@@ -494,7 +507,7 @@ static void check_file(const char *folder, const char *name, bool is_good) {
 	dump(ends_with(name, ".om") || ends_with(name, ".om.txt") ? EXPOSITION_FORMAT_OPENMETRICS
 								  : EXPOSITION_FORMAT_TEXT,
 		buf_str(&body), &out);
-	if (ends_with(buf_text(&out), "end") != is_good) {
+	if (str_ends(buf_str(&out), STR("end")) != is_good) {
 		fail_msg("%s %s", buf_text(&path), is_good ? "is refused" : "is accepted");
 	}
 	buf_deinit(&path);
@@ -502,8 +515,11 @@ static void check_file(const char *folder, const char *name, bool is_good) {
 	buf_deinit(&out);
 }
 
-/* bad-08 holds an escape that Prometheus' lexer lets pass. */
+/* bad-08 holds an escape that Prometheus' lexer lets pass; exemplars.om a unit that it does not. */
 static bool is_refused(const char *name) {
+	if (strcmp(name, "exemplars.om") == 0) {
+		return true;
+	}
 	return strncmp(name, "bad-", 4) == 0 && strcmp(name, "bad-08.prom") != 0;
 }
 

@@ -1,5 +1,6 @@
 #include "expfmt/scan.h"
 
+#include "base/hash.h"
 #include "base/quote.h"
 #include "cxx/number.h"
 
@@ -193,12 +194,14 @@ enum exposition_entry scan_hint(struct exposition *reader) {
 	size_t left = (size_t)(reader->end - reader->next);
 
 	reader->hint_held = false;
-	if (!hint || hint->bytes.len == 0 || hint->bytes.len > left ||
-		memcmp(hint->bytes.ptr, reader->next, hint->bytes.len) != 0) {
+	if (!hint || hint->len == 0 || hint->len > left) {
 		return EXPOSITION_END;
 	}
-	struct str same = { reader->next, hint->bytes.len };
+	struct str same = { reader->next, hint->len };
 	const char *after = same.ptr + same.len;
+	if (hash_str(same, reader->seed) != hint->hash) {
+		return EXPOSITION_END;
+	}
 	if (hint->entry == EXPOSITION_SERIES) {
 		/* A bare name may be only the beginning of what stands here. */
 		if (after[-1] != '}' &&
@@ -209,10 +212,12 @@ enum exposition_entry scan_hint(struct exposition *reader) {
 	} else if (*after == '\0' && after < reader->end) {
 		return EXPOSITION_END; /* The line would take the NUL with it. */
 	} else {
-		reader->type = hint->entry == EXPOSITION_TYPE ? hint->type : reader->type;
+		if (hint->entry == EXPOSITION_TYPE) {
+			reader->type = (enum metric_type)hint->type;
+		}
 		reader->entry = same;
 	}
 	reader->next = after;
 	reader->hint_held = true;
-	return hint->entry;
+	return (enum exposition_entry)hint->entry;
 }
