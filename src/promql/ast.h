@@ -2,9 +2,9 @@
  * The tree of a PromQL expression: what the parser builds, the printer prints, the hub rewrites and
  * the engine evaluates.
  *
- * Nodes live in one arena with the strings they hold; regexes in the tree's regex set. A tree may be
- * rewritten in place by its owner (new nodes from the same arena). Two kinds of leaf read data: a
- * selector, from a store; and EXPR_STEPS, which the parser never makes: a finished matrix that
+ * Nodes live in one arena with the strings they hold; regexes in the tree's regex set. A tree may
+ * be rewritten in place by its owner (new nodes from the same arena). Two kinds of leaf read data:
+ * a selector, from a store; and EXPR_STEPS, which the parser never makes: a finished matrix that
  * somebody (the hub) already has, standing where an expression stood.
  */
 #ifndef PROMQL_AST_H
@@ -17,7 +17,13 @@
 
 #include <stdint.h>
 
-enum value_type { VALUE_NONE, VALUE_SCALAR, VALUE_STRING, VALUE_VECTOR, VALUE_MATRIX };
+enum value_type {
+	VALUE_NONE,
+	VALUE_SCALAR,
+	VALUE_STRING,
+	VALUE_VECTOR,
+	VALUE_MATRIX
+};
 
 enum expr_kind {
 	EXPR_NUMBER,    /* 1, 0x1f, Inf, 5m */
@@ -34,23 +40,57 @@ enum expr_kind {
 };
 
 enum binary_op {
-	BINARY_ADD, BINARY_SUB, BINARY_MUL, BINARY_DIV, BINARY_MOD, BINARY_POW, BINARY_ATAN2,
-	BINARY_EQL, BINARY_NEQ, BINARY_LSS, BINARY_GTR, BINARY_LTE, BINARY_GTE,
-	BINARY_AND, BINARY_OR, BINARY_UNLESS,
+	BINARY_ADD,
+	BINARY_SUB,
+	BINARY_MUL,
+	BINARY_DIV,
+	BINARY_MOD,
+	BINARY_POW,
+	BINARY_ATAN2,
+	BINARY_EQL,
+	BINARY_NEQ,
+	BINARY_LSS,
+	BINARY_GTR,
+	BINARY_LTE,
+	BINARY_GTE,
+	BINARY_AND,
+	BINARY_OR,
+	BINARY_UNLESS,
 	BINARY_TRIM_UPPER, /* </ */
 	BINARY_TRIM_LOWER, /* >/ */
 };
 
 enum aggregate_op {
-	AGGREGATE_SUM, AGGREGATE_AVG, AGGREGATE_COUNT, AGGREGATE_MIN, AGGREGATE_MAX,
-	AGGREGATE_GROUP, AGGREGATE_STDDEV, AGGREGATE_STDVAR, AGGREGATE_TOPK, AGGREGATE_BOTTOMK,
-	AGGREGATE_COUNT_VALUES, AGGREGATE_QUANTILE, AGGREGATE_LIMITK, AGGREGATE_LIMIT_RATIO,
+	AGGREGATE_SUM,
+	AGGREGATE_AVG,
+	AGGREGATE_COUNT,
+	AGGREGATE_MIN,
+	AGGREGATE_MAX,
+	AGGREGATE_GROUP,
+	AGGREGATE_STDDEV,
+	AGGREGATE_STDVAR,
+	AGGREGATE_TOPK,
+	AGGREGATE_BOTTOMK,
+	AGGREGATE_COUNT_VALUES,
+	AGGREGATE_QUANTILE,
+	AGGREGATE_LIMITK,
+	AGGREGATE_LIMIT_RATIO,
 };
 
 /* How many series of one side match one of the other. */
-enum match_card { MATCH_ONE_TO_ONE, MATCH_MANY_TO_ONE, MATCH_ONE_TO_MANY, MATCH_MANY_TO_MANY };
+enum match_card {
+	MATCH_ONE_TO_ONE,
+	MATCH_MANY_TO_ONE,
+	MATCH_ONE_TO_MANY,
+	MATCH_MANY_TO_MANY
+};
 
-enum at_kind { AT_NONE, AT_TIME, AT_START, AT_END };
+enum at_kind {
+	AT_NONE,
+	AT_TIME,
+	AT_START,
+	AT_END
+};
 
 /* Where in the query's text a node stands, in bytes; [start, end). */
 struct text_range {
@@ -58,14 +98,40 @@ struct text_range {
 	uint32_t end;
 };
 
+enum duration_op {
+	DURATION_NUMBER, /* 'seconds', written as a number or as a duration. */
+	DURATION_STEP,   /* step(): the query's step. */
+	DURATION_RANGE,  /* range(): from the query's start to its end. */
+	DURATION_PLUS,   /* +right; stands for the parentheses around a number. */
+	DURATION_NEGATE, /* -right */
+	DURATION_ADD,
+	DURATION_SUB,
+	DURATION_MUL,
+	DURATION_DIV,
+	DURATION_MOD,
+	DURATION_POW,
+	DURATION_MIN_OF,
+	DURATION_MAX_OF,
+};
+
+/* Arithmetic in [] and after offset. */
+struct duration_expr {
+	enum duration_op op;
+	struct text_range text;
+	double seconds;
+	bool is_duration; /* A number written as a duration: prints as one. */
+	bool is_wrapped;  /* In parentheses. */
+	const struct duration_expr *left;
+	const struct duration_expr *right;
+};
+
 /*
- * A duration as written: a literal, or an expression over step() and range() that has its value only
- * when the query's grid is known (expr_resolve_durations then fills 'ms').
+ * A duration as written: a literal, or an expression over step() and range() that has its value
+ * only when the query's grid is known (expr_resolve_durations then fills 'ms').
  */
-struct duration_expr;
 struct duration {
-	int64_t ms;
-	const struct duration_expr *expr; /* NULL: 'ms' is the literal. */
+	int64_t ms;                       /* A literal's value; an expression's, once resolved. */
+	const struct duration_expr *expr; /* NULL: a literal. */
 };
 
 /* offset and @ of a selector or subquery. */
@@ -76,7 +142,8 @@ struct time_shift {
 };
 
 struct selector {
-	struct str metric_name; /* Written before the braces; empty if none. Also among the matchers. */
+	struct str metric_name; /* Written before the braces; empty if none. Also among the
+				   matchers. */
 	struct matcher *matchers;
 	size_t matcher_count;
 	struct time_shift shift;
@@ -84,13 +151,13 @@ struct selector {
 	bool smoothed;
 };
 
-struct function; /* promql/function.h: name, argument types, result type, how to evaluate. */
+struct function; /* promql/function.h: name, argument types, result type. */
 
 struct vector_matching {
 	enum match_card card;
-	bool is_on;              /* on (...) rather than ignoring (...). */
-	bool is_written;         /* on or ignoring was given at all. */
-	struct str *labels;      /* Sorted for evaluation; 'labels_written' keeps their order. */
+	bool is_on;         /* on (...) rather than ignoring (...). */
+	bool is_written;    /* on or ignoring was given at all. */
+	struct str *labels; /* Sorted for evaluation; 'labels_written' keeps their order. */
 	struct str *labels_written;
 	size_t label_count;
 	struct str *include; /* group_left (include...) */
@@ -119,7 +186,8 @@ struct expr {
 		struct {
 			struct expr *expr;
 			struct duration range;
-			struct duration step; /* Meaningful if has_step; else the engine's default. */
+			struct duration
+				step; /* Meaningful if has_step; else the engine's default. */
 			bool has_step;
 			struct time_shift shift;
 		} subquery;
@@ -130,8 +198,8 @@ struct expr {
 		} call;
 		struct {
 			enum aggregate_op op;
-			bool without; /* without (...) rather than by (...). */
-			bool is_grouped; /* by or without was written. */
+			bool without;         /* without (...) rather than by (...). */
+			bool is_grouped;      /* by or without was written. */
 			struct str *grouping; /* As written. */
 			size_t grouping_count;
 			struct expr *param; /* NULL for aggregators without one. */
@@ -178,6 +246,14 @@ void expr_walk(struct expr *expr, expr_visit_fn *visit, void *context);
 
 /* The direct children, left to right; returns how many (at most 'max' are written). */
 size_t expr_children(struct expr *expr, struct expr **children[], size_t max);
+
+/*
+ * Gives every duration expression in the tree its value for a query from 'start_ms' to 'end_ms'
+ * with 'step_ms' (0 for an instant query). Returns 0, or ERR_INVAL for one that is not a duration
+ * (NaN, infinite, out of range, or not positive in []).
+ */
+MUST_USE int expr_resolve_durations(
+	struct expr *root, int64_t start_ms, int64_t end_ms, int64_t step_ms, struct err *err);
 
 /* Inside any parentheses. */
 struct expr *expr_unparen(struct expr *expr);

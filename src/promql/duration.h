@@ -10,7 +10,8 @@
 
 #include <stdint.h>
 
-/* Reads a duration into milliseconds. Returns 0 or ERR_INVAL ("not a valid duration string: ..."). */
+/* Reads a duration into milliseconds. Returns 0 or ERR_INVAL ("not a valid duration string: ...").
+ */
 MUST_USE int duration_parse(struct str text, int64_t *ms, struct err *err);
 /* Appends the canonical form: 5400000 is "1h30m", 0 is "0s". */
 void duration_format(int64_t ms, struct buf *out);
