@@ -1,6 +1,13 @@
 #include "cmd/commands.h"
 
+#include "cmd/trust.h"
+
 static const struct command *const commands[] = {
+	&trust_init_command,
+	&trust_issuer_command,
+	&trust_sign_command,
+	&trust_keep_command,
+	&trust_inspect_command,
 	NULL,
 };
 

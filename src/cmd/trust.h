@@ -1,0 +1,18 @@
+/*
+ * The subcommands of atoll trust.
+ */
+#ifndef CMD_TRUST_H
+#define CMD_TRUST_H
+
+#include "cmd/flags.h"
+
+extern const struct command trust_init_command;
+extern const struct command trust_issuer_command;
+extern const struct command trust_sign_command;
+extern const struct command trust_keep_command;
+extern const struct command trust_inspect_command;
+
+/* Prints why a command failed; returns its exit code. */
+int trust_fail(const struct command *command, const struct err *err);
+
+#endif
