@@ -24,7 +24,9 @@ struct matcher {
 	const struct regex *regex; /* Borrowed; NULL for the two literal kinds. */
 };
 
+/* Whether the matcher accepts this value of its label. */
 bool matcher_matches(const struct matcher *matcher, struct str value);
+/* Whether it accepts series that lack the label. */
 bool matcher_matches_empty(const struct matcher *matcher);
 /* Whether every matcher accepts the set's value of its label. */
 bool matchers_match(const struct matcher *matchers, size_t count, const struct labels *set);

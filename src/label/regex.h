@@ -22,14 +22,17 @@ struct regex;
 
 /* Returns 0, ERR_INVAL with RE2's reason for a malformed pattern, or ERR_LIMIT. */
 MUST_USE int regex_new(struct str pattern, struct regex **out, struct err *err);
+/* NULL is fine. */
 void regex_free(struct regex *regex);
 
+/* Whether all of 'text' matches. */
 bool regex_match(const struct regex *regex, struct str text);
+/* The pattern as it was given; borrowed. */
 struct str regex_pattern(const struct regex *regex);
 
 /*
  * The literals that are all the regex can match, when it is a literal or an alternation of literals
- * (in the order written); NULL and 0 otherwise. Borrowed from the regex.
+ * (in the order written, none twice); NULL and 0 otherwise. Borrowed from the regex.
  */
 const struct str *regex_literals(const struct regex *regex, size_t *count);
 /* A literal that every match starts with; empty when there is none. */
@@ -51,6 +54,7 @@ struct regex_set {
 	size_t capacity;
 };
 
+/* Frees the set and every regex in it. */
 void regex_set_deinit(struct regex_set *set);
 /* Compiles 'pattern', or returns the one compiled before. Same outcomes as regex_new. */
 MUST_USE int regex_set_add(
