@@ -1,7 +1,9 @@
 #include "config/config.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "config/blocks.h"
+#include "promql/duration.h"
 
 #include <stdlib.h>
 
@@ -121,6 +123,33 @@ static int set_intervals(struct reader *reader, struct config_scrape *scrape,
 	return 0;
 }
 
+/* What the printed job does not show: secrets, and relative paths' meaning. */
+static uint64_t hash_job(const struct config_scrape *scrape, struct str folder) {
+	AUTO(buf_deinit) struct buf text = { 0 };
+	settings_print(&settings_scrape, scrape, 0, &text);
+	uint64_t hash = hash_str(buf_str(&text), 0);
+	hash = hash_str(scrape->http.password, hash);
+	hash = hash_str(scrape->http.credentials, hash);
+	return hash_str(folder, hash);
+}
+
+/* A job that has only what decides how a target's samples look. */
+static uint64_t hash_shape(const struct config_scrape *scrape) {
+	struct config_scrape shape = {
+		.honor_labels = scrape->honor_labels,
+		.honor_timestamps = scrape->honor_timestamps,
+		.track_timestamps_staleness = scrape->track_timestamps_staleness,
+		.limits = scrape->limits,
+		.metric_relabel_configs = scrape->metric_relabel_configs,
+	};
+	shape.limits.body_size_limit = 0;
+	shape.limits.sample_limit = 0;
+	shape.limits.target_limit = 0;
+	shape.limits.keep_dropped_targets = 0;
+	shape.limits.scrape_protocols = (struct config_list){ 0 };
+	return hash_job(&shape, STR_EMPTY);
+}
+
 static int read_scrape(struct reader *reader, const struct yaml_node *node,
 	struct config_scrape *scrape, struct err *err) {
 	if (node->kind != YAML_MAPPING) {
@@ -147,6 +176,10 @@ static int read_scrape(struct reader *reader, const struct yaml_node *node,
 	if (rc == 0) {
 		rc = relabels_build(reader, scrape, &scrape->metric_relabel_configs,
 			"metric_relabel_configs", err);
+	}
+	if (rc == 0) {
+		scrape->hash = hash_job(scrape, reader->config->folder);
+		scrape->shape_hash = hash_shape(scrape);
 	}
 	return rc;
 }
@@ -230,6 +263,14 @@ void config_unref(struct config *config) {
 	if (config && atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) == 1) {
 		config_free(config);
 	}
+}
+
+int config_duration_parse(struct str text, int64_t *ms, struct err *err) {
+	return duration_parse(text, ms, err);
+}
+
+void config_duration_format(int64_t ms, struct buf *out) {
+	duration_format(ms, out);
 }
 
 void config_print(const struct config *config, struct buf *out) {

@@ -109,6 +109,13 @@ struct config_scrape {
 	struct config_relabels relabel_configs;
 	struct config_relabels metric_relabel_configs;
 	const struct yaml_node *written; /* For printing. */
+	/*
+	 * Of everything above, secrets included; and of what shapes the samples of one target. Jobs
+	 * of two configurations with equal hashes are equal (64 bits, seeded by nothing: not for
+	 * foes).
+	 */
+	uint64_t hash;
+	uint64_t shape_hash;
 };
 
 struct config_global {
@@ -140,6 +147,10 @@ MUST_USE int config_parse(struct str text, const char *path, struct config **out
 struct config *config_ref(struct config *config);
 /* Frees with the last reference; NULL is fine. */
 void config_unref(struct config *config);
+
+/* Durations as the file has them ("1m30s"); for labels like __scrape_interval__. */
+MUST_USE int config_duration_parse(struct str text, int64_t *ms, struct err *err);
+void config_duration_format(int64_t ms, struct buf *out);
 
 /* Appends the effective configuration as YAML, defaults filled in, secrets as "<secret>". */
 void config_print(const struct config *config, struct buf *out);
