@@ -42,6 +42,7 @@ struct loop_chunk {
 	char bytes[LOOP_CHUNK_BYTES];
 };
 
+/* The libuv loop, for handles of this folder. */
 uv_loop_t *loop_uv(struct loop *loop);
 
 /* Queues 'task'; fine if it is queued already. */
@@ -49,6 +50,7 @@ void loop_defer(struct loop *loop, struct loop_task *task);
 /* Takes it back; fine if it is not queued. */
 void loop_defer_clear(struct loop *loop, struct loop_task *task);
 
+/* 'member' must be removed before it goes. */
 void loop_member_add(struct loop *loop, struct loop_member *member);
 void loop_member_remove(struct loop *loop, struct loop_member *member);
 
