@@ -71,6 +71,24 @@ void scheme_print(const char *key, const void *member, int indent, struct buf *o
 	buf_printf(out, "%*s%s: %s\n", indent, "", key, *(const bool *)member ? "legacy" : "utf8");
 }
 
+int escaping_read(
+	struct reader *reader, const struct yaml_node *node, void *member, struct err *err) {
+	static const char *const words[] = { "", "allow-utf-8", "underscores", "dots", "values" };
+	struct str text = STR_EMPTY;
+	int rc = reader_text(reader, node, "metric_name_escaping_scheme", &text, err);
+	for (size_t i = 0; rc == 0 && i < ARRAY_COUNT(words); i++) {
+		if (str_equal(text, str_of(words[i]))) {
+			*(struct str *)member = text;
+			return 0;
+		}
+	}
+	return rc < 0 ? rc
+		      : reader_fail(reader, node, err,
+				"metric_name_escaping_scheme: \"%.*s\" is none of allow-utf-8, "
+				"underscores, dots, values",
+				STR_ARG(text));
+}
+
 int url_scheme_read(
 	struct reader *reader, const struct yaml_node *node, void *member, struct err *err) {
 	struct str text = STR_EMPTY;

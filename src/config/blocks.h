@@ -11,6 +11,7 @@ int global_read(struct reader *, const struct yaml_node *, void *, struct err *)
 int scrapes_read(struct reader *, const struct yaml_node *, void *, struct err *);
 int protocols_read(struct reader *, const struct yaml_node *, void *, struct err *);
 int scheme_read(struct reader *, const struct yaml_node *, void *, struct err *);
+int escaping_read(struct reader *, const struct yaml_node *, void *, struct err *);
 int url_scheme_read(struct reader *, const struct yaml_node *, void *, struct err *);
 int fallback_read(struct reader *, const struct yaml_node *, void *, struct err *);
 int file_patterns_read(struct reader *, const struct yaml_node *, void *, struct err *);

@@ -123,6 +123,24 @@ static int set_intervals(struct reader *reader, struct config_scrape *scrape,
 	return 0;
 }
 
+/* A job that names its own validation scheme does not inherit the escaping that fits the global
+ * one. */
+static int set_escaping(struct reader *reader, struct config_scrape *scrape,
+	const struct yaml_node *node, struct err *err) {
+	struct config_scrape_limits *limits = &scrape->limits;
+	bool has_scheme = yaml_get(node, STR("metric_name_validation_scheme")) != NULL;
+	bool has_escaping = yaml_get(node, STR("metric_name_escaping_scheme")) != NULL;
+
+	if (limits->escaping.len == 0 || (has_scheme && !has_escaping)) {
+		limits->escaping = limits->legacy_names ? STR("underscores") : STR("allow-utf-8");
+	}
+	if (limits->legacy_names && str_equal(limits->escaping, STR("allow-utf-8"))) {
+		return reader_fail(reader, node, err,
+			"utf8 metric names requested but validation scheme is not set to UTF8");
+	}
+	return 0;
+}
+
 /* What the printed job does not show: secrets, and relative paths' meaning. */
 static uint64_t hash_job(const struct config_scrape *scrape, struct str folder) {
 	AUTO(buf_deinit) struct buf text = { 0 };
@@ -166,6 +184,9 @@ static int read_scrape(struct reader *reader, const struct yaml_node *node,
 		return reader_fail(reader, node, err, "job_name is empty");
 	}
 	rc = set_intervals(reader, scrape, node, err);
+	if (rc == 0) {
+		rc = set_escaping(reader, scrape, node, err);
+	}
 	if (rc == 0) {
 		rc = check_http(reader, node, &scrape->http, err);
 	}

@@ -85,6 +85,8 @@ struct config_scrape_limits {
 	int64_t keep_dropped_targets;
 	struct config_list scrape_protocols; /* "OpenMetricsText1.0.0", ..., best first. */
 	bool legacy_names;                   /* metric_name_validation_scheme: legacy */
+	struct str escaping; /* Of names that are not legacy, as asked of targets; see the Accept
+				header. */
 };
 
 struct config_scrape {

@@ -41,6 +41,13 @@ static const struct setting limit_rows[] = {
 		.read = scheme_read,
 		.print = scheme_print,
 		.help = "`utf8` (default) or `legacy` names." },
+	{ .name = "metric_name_escaping_scheme",
+		.kind = SETTING_CUSTOM,
+		AT(struct config_scrape_limits, escaping),
+		.read = escaping_read,
+		.print = text_print,
+		.help = "How targets are asked to write names that are not legacy: `allow-utf-8`, "
+			"`underscores`, `dots` or `values`." },
 };
 
 static const struct settings limits = { "limits", limit_rows, ARRAY_COUNT(limit_rows) };
@@ -207,7 +214,6 @@ static const struct setting global_rows[] = {
 	ABSENT("rule_query_offset", "0s"),
 	ABSENT("query_log_file", NULL),
 	ABSENT("scrape_failure_log_file", NULL),
-	ABSENT("metric_name_escaping_scheme", "allow-utf-8"),
 	ABSENT("scrape_native_histograms", "false"),
 	ABSENT("convert_classic_histograms_to_nhcb", "false"),
 	ABSENT("always_scrape_classic_histograms", "false"),
@@ -299,7 +305,6 @@ static const struct setting scrape_rows[] = {
 		.read = relabel_read,
 		.print = relabel_print,
 		.help = "Rules over scraped samples." },
-	ABSENT("metric_name_escaping_scheme", "allow-utf-8"),
 	ABSENT("scrape_native_histograms", "false"),
 	ABSENT("convert_classic_histograms_to_nhcb", "false"),
 	ABSENT("always_scrape_classic_histograms", "false"),
