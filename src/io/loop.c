@@ -229,7 +229,7 @@ struct clock *loop_clock(struct loop *loop) {
 }
 
 int64_t loop_now_ns(struct loop *loop) {
-	if (loop->is_now_stale) {
+	if (loop->is_now_stale || loop->clock->is_manual) {
 		loop->now_ns = clock_mono_ns(loop->clock);
 		loop->is_now_stale = false;
 	}

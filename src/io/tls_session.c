@@ -109,7 +109,7 @@ int tls_session_new(const struct tls_options *options, bool is_client, struct tl
 	BIO_set_data(bio, session);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(session->ssl, bio, bio);
-	CHECK(SSL_set_ex_data(session->ssl, 0, session) == 1);
+	CHECK(SSL_set_app_data(session->ssl, session) == 1);
 	if (!is_client) {
 		SSL_set_accept_state(session->ssl);
 	} else if (!prepare_client(session)) {
@@ -145,7 +145,7 @@ void tls_session_output(struct tls_session *session, struct buf *output) {
 int tls_session_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 	const unsigned char *in, unsigned in_len, void *unused) {
 	(void)unused;
-	const struct tls_session *session = SSL_get_ex_data(ssl, 0);
+	const struct tls_session *session = SSL_get_app_data(ssl);
 	const char *const *names = session->options->alpn;
 	for (size_t i = 0; names && names[i]; i++) {
 		size_t len = strlen(names[i]);
@@ -264,10 +264,10 @@ static int verify(struct tls_session *session, X509_STORE_CTX *store) {
 int tls_session_verify(X509_STORE_CTX *store, void *identity) {
 	(void)identity;
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-	struct tls_session *session = SSL_get_ex_data(ssl, 0);
+	struct tls_session *session = SSL_get_app_data(ssl);
 	session->refusal = verify(session, store);
 	if (session->refusal < 0 && X509_STORE_CTX_get_error(store) == X509_V_OK) {
-		X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
 	}
 	return session->refusal == 0;
 }
