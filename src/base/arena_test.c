@@ -27,7 +27,7 @@ static void gives_zeroed_aligned_memory(void **state) {
 static void keeps_what_was_written_apart(void **state) {
 	(void)state;
 	enum {
-		COUNT = 2000
+		COUNT = 800
 	};
 	struct arena arena = { 0 };
 	struct rand rand;
