@@ -16,7 +16,10 @@
 #include <sys/types.h>
 
 struct process;
-/* Called on the loop when the child ended: its exit code, or -signal. */
+/*
+ * Called on the loop when the child ended: its exit code, or -signal. What it started itself and
+ * left in its group has been killed.
+ */
 typedef void process_exit_fn(void *context, int status);
 
 struct process_options {
