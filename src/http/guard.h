@@ -12,7 +12,7 @@
 
 enum guard_kind {
 	GUARD_RESET,   /* Streams ended by RST_STREAM, whoever was made to send it. */
-	GUARD_CONTROL, /* SETTINGS, PING, PRIORITY, frames of unknown types. */
+	GUARD_CONTROL, /* SETTINGS, PING, PRIORITY. */
 	GUARD_EMPTY,   /* DATA that carries next to nothing. */
 	GUARD_WINDOW,  /* WINDOW_UPDATE beyond what the data we sent explains. */
 };

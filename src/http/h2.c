@@ -61,6 +61,11 @@ int h2_receive(struct h2 *h2, struct str bytes, struct err *err) {
 	ssize_t taken =
 		nghttp2_session_mem_recv(h2->session, (const uint8_t *)bytes.ptr, bytes.len);
 	h2->busy = false;
+	if (taken == NGHTTP2_ERR_FLOODED && !h2->flooded) {
+		/* Its own limits: answers to settings and pings that the peer does not take. */
+		h2->flooded = true;
+		h2->flood = GUARD_CONTROL;
+	}
 	if (h2->flooded) {
 		(void)nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
 		return err_set(err, ERR_LIMIT, "too many %s from the peer", guard_name(h2->flood));
@@ -129,10 +134,6 @@ bool h2_count_received(struct h2 *h2, const nghttp2_frame *frame) {
 	default:
 		return true;
 	}
-}
-
-bool h2_count_begun(struct h2 *h2, const nghttp2_frame_hd *head) {
-	return head->type <= NGHTTP2_CONTINUATION || take(h2, GUARD_CONTROL);
 }
 
 bool h2_count_sent(struct h2 *h2, const nghttp2_frame *frame) {

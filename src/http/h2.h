@@ -64,8 +64,6 @@ bool h2_is_done(const struct h2 *h2);
 
 /* For on_frame_recv: counts a frame. Returns false when the peer floods us. */
 bool h2_count_received(struct h2 *h2, const nghttp2_frame *frame);
-/* For on_begin_frame: counts frames whose type nghttp2 would skip. Returns false on a flood. */
-bool h2_count_begun(struct h2 *h2, const nghttp2_frame_hd *head);
 /* For on_frame_send: credits window updates, counts resets. Returns false on a flood. */
 bool h2_count_sent(struct h2 *h2, const nghttp2_frame *frame);
 

@@ -380,13 +380,6 @@ static int on_frame_received(nghttp2_session *session, const nghttp2_frame *fram
 	return 0;
 }
 
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *context) {
-	struct h2_connection *connection = context;
-
-	(void)session;
-	return h2_count_begun(&connection->h2, head) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *context) {
 	struct h2_connection *connection = context;
 	bool is_part = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
@@ -422,7 +415,6 @@ static nghttp2_session_callbacks *make_callbacks(void) {
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_received);
-	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_closed);
 	return callbacks;
