@@ -95,7 +95,7 @@ static void job_done(void *context) {
 		exchange_header(job->exchange, STR("content-encoding"),
 			str_of(compression_name(job->compression)));
 	}
-	exchange_respond(job->exchange, job->status, STR("application/json"), buf_str(&job->body));
+	exchange_respond_buf(job->exchange, job->status, STR("application/json"), &job->body);
 	job_free(job);
 }
 
@@ -178,6 +178,9 @@ static void evaluate(struct job *job, struct query_request *request, int64_t tim
 	set_deadline(job, timeout_ms);
 	request->control = &job->control;
 	if (source->ops->query(source, request, &job->arena, &answer, &err) < 0) {
+		if (err.code == ERR_INVAL) {
+			(void)err_wrap(&err, ERR_INVAL, "invalid parameter \"query\"");
+		}
 		job_fail(job, &err);
 		return;
 	}
@@ -457,8 +460,13 @@ static void handle_runtimeinfo(void *context, struct exchange *exchange, struct 
 	answer_data(api, exchange, buf_str(&data));
 }
 
-static void handle_options(void *context, struct exchange *exchange, struct str param) {
+/* What no other route takes: CORS asks about any path; anything else is not there. */
+static void handle_rest(void *context, struct exchange *exchange, struct str param) {
 	(void)param;
+	if (!str_equal(exchange_request(exchange)->method, STR("OPTIONS"))) {
+		exchange_respond_text(exchange, 404, "404 page not found\n");
+		return;
+	}
 	put_cors(context, exchange);
 	exchange_respond(exchange, 204, STR_EMPTY, STR_EMPTY);
 }
@@ -538,7 +546,7 @@ void api_register(struct api *api, struct router *router) {
 		{ "GET", "/api/v1/rules", handle_rules },
 		{ "GET", "/api/v1/alerts", handle_alerts },
 		{ "GET", "/api/v1/status/buildinfo", handle_buildinfo },
-		{ "OPTIONS", "/api/v1/*", handle_options },
+		{ "GET,POST,PUT,DELETE,OPTIONS", "/api/v1/*", handle_rest },
 		{ "GET", "/-/healthy", handle_healthy },
 		{ "GET", "/-/ready", handle_ready },
 		{ "GET", "/metrics", handle_metrics },

@@ -1,8 +1,10 @@
 #include "cmd/commands.h"
 
+#include "cmd/hub.h"
 #include "cmd/trust.h"
 
 static const struct command *const commands[] = {
+	&hub_command,
 	&trust_init_command,
 	&trust_issuer_command,
 	&trust_sign_command,

@@ -1,0 +1,270 @@
+/*
+ * atoll hub: one Prometheus endpoint over all linked clusters.
+ */
+#include "cmd/hub.h"
+
+#include "base/log.h"
+#include "cmd/web.h"
+#include "hub/hub.h"
+#include "io/file.h"
+#include "trust/identity.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct hub_flags {
+	struct flag_list listen;
+	int64_t connections_max;
+	const char *cors_origin;
+	const char *links_directory;
+	const char *tls_directory;
+	const char *cluster_label;
+	int64_t cluster_timeout_ms;
+	uint64_t answer_bytes_max;
+	int64_t fragments_max;
+	int64_t lookback_ms;
+	int64_t subquery_step_ms;
+	int64_t query_timeout_ms;
+	int64_t query_concurrency;
+	int64_t samples_max;
+	uint64_t query_bytes_max;
+	uint64_t process_bytes_max;
+	const char *log_level;
+};
+
+#define ROW(kind, ...) FLAG_##kind##_ROW(struct hub_flags, __VA_ARGS__)
+
+static const struct flag rows[] = {
+	ROW(LIST, listen, "web.listen-address", "HOST:PORT", "127.0.0.1:9490",
+		"Where to serve the page and the API; may be repeated."),
+	ROW(INT, connections_max, "web.max-connections", "N", "512",
+		"Most connections at once on each address."),
+	ROW(TEXT, cors_origin, "web.cors.origin", "REGEX", ".*",
+		"Origins that browsers may ask from."),
+	ROW(TEXT, links_directory, "links.directory", "DIR", "links",
+		"Link files, one *.yaml per cluster; watched."),
+	ROW(TEXT, tls_directory, "tls.directory", "DIR", "tls",
+		"Our credentials: tls.crt, tls.key, ca.crt; watched."),
+	ROW(TEXT, cluster_label, "hub.cluster-label", "NAME", "cluster",
+		"The label that says which cluster a series is from."),
+	ROW(DURATION, cluster_timeout_ms, "hub.cluster-timeout", "DURATION", "10s",
+		"How long one cluster may take before it is missing from an answer."),
+	ROW(BYTES, answer_bytes_max, "hub.max-answer-bytes", "SIZE", "256MB",
+		"Largest answer of one cluster, decoded."),
+	ROW(INT, fragments_max, "hub.max-fragments", "N", "20000",
+		"Most requests to clusters that one query may need."),
+	ROW(DURATION, lookback_ms, "query.lookback-delta", "DURATION", "5m",
+		"How far an instant selector looks back."),
+	ROW(DURATION, subquery_step_ms, "query.default-subquery-step", "DURATION", "1m",
+		"The step of subqueries that give none, the same in every cluster."),
+	ROW(DURATION, query_timeout_ms, "query.timeout", "DURATION", "2m",
+		"How long a query may take."),
+	ROW(INT, query_concurrency, "query.max-concurrency", "N", "20",
+		"Queries that run at once; more wait."),
+	ROW(INT, samples_max, "query.max-samples", "N", "50000000",
+		"Most samples that one query may hold at once."),
+	ROW(BYTES, query_bytes_max, "query.max-memory-per-query", "SIZE", "1GB",
+		"Memory of one query."),
+	ROW(BYTES, process_bytes_max, "query.max-memory", "SIZE", "4GB",
+		"Memory of all queries together."),
+	ROW(TEXT, log_level, "log.level", "LEVEL", "info", "debug, info, warn or error."),
+};
+
+/* Everything the process holds, in the order it is made. */
+struct hub_process {
+	const struct hub_flags *flags;
+	int64_t start_ms;
+	struct loop *loop;
+	struct metric_registry *metrics;
+	struct pool *pool;
+	struct engine *engine;
+	struct trust_identity *identity;
+	struct links *links;
+	struct link_transport transport;
+	struct hub *hub;
+	struct web *web;
+};
+
+static void get_runtime(void *context, struct api_runtime *out) {
+	const struct hub_process *process = context;
+	*out = (struct api_runtime){ .start_ms = process->start_ms,
+		.reload_success = true,
+		.last_config_ms = process->start_ms };
+}
+
+static void stop(void *context) {
+	struct hub_process *process = context;
+	log_info("stopping");
+	loop_stop(process->loop);
+}
+
+static int open_links(struct hub_process *process, struct err *err) {
+	const struct hub_flags *flags = process->flags;
+	const struct trust_identity_options identity = { .directory = flags->tls_directory,
+		.metrics = process->metrics };
+	int rc = trust_identity_open(process->loop, &identity, &process->identity, err);
+	if (rc < 0) {
+		return err_wrap(err, rc, "--tls.directory");
+	}
+	const struct links_options links = { .directory = flags->links_directory,
+		.tls = trust_identity_slot(process->identity),
+		.metrics = process->metrics };
+	rc = links_new(process->loop, &links, &process->links, err);
+	return rc < 0 ? err_wrap(err, rc, "--links.directory") : 0;
+}
+
+static void make_hub(struct hub_process *process) {
+	const struct hub_flags *flags = process->flags;
+	const struct engine_options engine = { .lookback_ms = flags->lookback_ms,
+		.default_subquery_step_ms = flags->subquery_step_ms,
+		.samples_max = (uint64_t)flags->samples_max,
+		.query_bytes_max = flags->query_bytes_max,
+		.process_bytes_max = flags->process_bytes_max };
+	process->engine = engine_new(&engine, clock_system());
+	link_transport_init(&process->transport, process->links);
+	const struct hub_options hub = {
+		.transport = &process->transport.transport,
+		.engine = process->engine,
+		.clock = clock_system(),
+		.metrics = process->metrics,
+		.pool = process->pool,
+		.cluster_label = flags->cluster_label,
+		.cluster_timeout_ms = flags->cluster_timeout_ms,
+		.answer_bytes_max = flags->answer_bytes_max,
+		.fragments_max = (size_t)flags->fragments_max,
+	};
+	process->hub = hub_new(&hub);
+}
+
+static int open_web(struct hub_process *process, struct err *err) {
+	const struct hub_flags *flags = process->flags;
+	const struct web_options web = {
+		.listen = &flags->listen,
+		.connections_max = flags->connections_max,
+		.cors_origin = flags->cors_origin,
+		.query_timeout_ms = flags->query_timeout_ms,
+		.source = hub_source(process->hub),
+		.pool = process->pool,
+		.metrics = process->metrics,
+		.command = &hub_command,
+		.config = flags,
+		.runtime = get_runtime,
+		.context = process,
+	};
+	int rc = web_new(&web, &process->web, err);
+	if (rc < 0) {
+		return rc;
+	}
+	hub_register(process->hub, web_router(process->web));
+	rc = web_listen(process->web, process->loop, err);
+	if (rc == 0) {
+		web_set_ready(process->web, true);
+	}
+	return rc;
+}
+
+static int check_flags(const struct hub_flags *flags, struct err *err) {
+	enum log_level level = LOG_INFO;
+	if (!log_parse_level(str_of(flags->log_level), &level)) {
+		return err_set(err, ERR_INVAL,
+			"--log.level: \"%s\" is none of debug, info, warn, error",
+			flags->log_level);
+	}
+	log_set_level(level);
+	if (!label_name_is_legacy(str_of(flags->cluster_label))) {
+		return err_set(err, ERR_INVAL, "--hub.cluster-label: \"%s\" is not a label name",
+			flags->cluster_label);
+	}
+	if (flags->query_concurrency < 1 || flags->query_concurrency > 10000 ||
+		flags->subquery_step_ms < 1 || flags->fragments_max < 1 ||
+		flags->cluster_timeout_ms < 1) {
+		return err_set(err, ERR_INVAL,
+			"--query.max-concurrency must be 1 to 10000; "
+			"--query.default-subquery-step, "
+			"--hub.max-fragments and --hub.cluster-timeout more than 0");
+	}
+	return 0;
+}
+
+static int open_all(struct hub_process *process, struct err *err) {
+	int rc = check_flags(process->flags, err);
+	if (rc < 0) {
+		return rc;
+	}
+	process->start_ms = clock_now_ms(clock_system());
+	process->loop = loop_new(clock_system());
+	process->metrics = metric_registry_new();
+	metric_register_process(process->metrics);
+	process->pool = pool_new("query", THREAD_QUERY, (size_t)process->flags->query_concurrency,
+		(size_t)process->flags->query_concurrency * 50);
+	rc = open_links(process, err);
+	if (rc < 0) {
+		return rc;
+	}
+	make_hub(process);
+	return open_web(process, err);
+}
+
+/* Undoes what was opened, the newest first; fine after a failure half way. */
+static void close_all(struct hub_process *process) {
+	if (process->web) {
+		web_close(process->web);
+	}
+	if (process->links) {
+		links_free(process->links);
+	}
+	if (process->pool) {
+		pool_free(process->pool);
+	}
+	if (process->loop) {
+		/* What queries handed back before the pool ended. */
+		loop_run_once(process->loop);
+	}
+	web_free(process->web);
+	if (process->hub) {
+		hub_free(process->hub);
+	}
+	if (process->engine) {
+		engine_free(process->engine);
+	}
+	if (process->identity) {
+		trust_identity_close(process->identity);
+	}
+	if (process->loop) {
+		loop_free(process->loop);
+	}
+	if (process->metrics) {
+		metric_registry_free(process->metrics);
+	}
+}
+
+static int run(const void *config, char **args, size_t arg_count) {
+	struct hub_process process = { .flags = config };
+	struct err err = { 0 };
+	(void)args, (void)arg_count;
+	log_set_role("hub");
+	int rc = open_all(&process, &err);
+	if (rc == 0) {
+		loop_on_signal(process.loop, SIGTERM, stop, &process);
+		loop_on_signal(process.loop, SIGINT, stop, &process);
+		loop_run(process.loop);
+	} else {
+		(void)fprintf(stderr, "atoll hub: %s\n", err.text);
+	}
+	close_all(&process);
+	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+const struct command hub_command = {
+	.name = "hub",
+	.summary = "one Prometheus endpoint and web page over all linked clusters",
+	.description = "Serves the Prometheus HTTP API over every cluster that a link file names. "
+		       "Nothing is "
+		       "copied here: a query asks each cluster for what the answer needs, over "
+		       "mutual TLS.",
+	.flags = rows,
+	.flag_count = ARRAY_COUNT(rows),
+	.config_size = sizeof(struct hub_flags),
+	.run = run,
+};
