@@ -14,9 +14,9 @@
 
 /* Features behind --enable-feature; a query that needs one that is off is refused by name. */
 struct parse_options {
-	bool experimental_functions;     /* promql-experimental-functions */
-	bool extended_range_selectors;   /* promql-extended-range-selectors */
-	bool binop_fill_modifiers;       /* promql-binop-fill-modifiers */
+	bool experimental_functions;   /* promql-experimental-functions */
+	bool extended_range_selectors; /* promql-extended-range-selectors */
+	bool binop_fill_modifiers;     /* promql-binop-fill-modifiers */
 };
 
 /*
@@ -27,7 +27,7 @@ MUST_USE int promql_parse(struct str text, const struct parse_options *options,
 	struct expr_tree *tree, struct err *err);
 
 /* Parses a series selector as match[] takes it; fills 'out' from the tree's arena. */
-MUST_USE int promql_parse_selector(struct str text, struct expr_tree *tree,
-	struct selector **out, struct err *err);
+MUST_USE int promql_parse_selector(
+	struct str text, struct expr_tree *tree, struct selector **out, struct err *err);
 
 #endif
