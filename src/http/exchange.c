@@ -195,7 +195,8 @@ void exchange_refuse(struct exchange *exchange, int status, const char *text) {
 	exchange->is_refused = true;
 	exchange->is_handled = true;
 	buf_reset(&exchange->queue);
-	exchange_respond_text(exchange, status, text);
+	struct str line = arena_printf(&exchange->arena, "%s\n", text);
+	exchange_respond(exchange, status, STR("text/plain; charset=utf-8"), line);
 }
 
 void exchange_begin(struct exchange *exchange, int status, struct str content_type) {

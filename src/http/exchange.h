@@ -77,7 +77,7 @@ void exchange_free(struct exchange *exchange);
 MUST_USE bool exchange_charge_body(struct exchange *exchange);
 /* Hands the exchange to the server's handler, which may answer before this returns. */
 void exchange_dispatch(struct exchange *exchange);
-/* Sets an answer of the transport's own, for a request that is refused while it is read. */
+/* Sets an answer of the transport's own, a line of text, while the request is still read. */
 void exchange_refuse(struct exchange *exchange, int status, const char *text);
 /*
  * The connection is through with the exchange (whole or not): frees it if the handler is too, else

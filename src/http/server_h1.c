@@ -373,7 +373,7 @@ static void run_timer(struct timer *timer) {
 		close_gently(connection);
 		break;
 	case WAIT_REQUEST:
-		refuse(connection, 408, REFUSED_TIMEOUT, "the request took too long to arrive\n");
+		refuse(connection, 408, REFUSED_TIMEOUT, "the request took too long to arrive");
 		break;
 	case WAIT_STALL:
 		check_stall(connection);

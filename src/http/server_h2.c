@@ -174,11 +174,11 @@ static void wake(struct exchange *exchange) {
 	if (connection->is_closing || !exchange->has_head) {
 		return;
 	}
-	if (exchange_is_bodiless(exchange)) {
-		exchange_take(exchange, exchange_queued(exchange, SIZE_MAX).len);
-	}
 	if (!exchange->is_head_sent && submit_head(connection, exchange) < 0) {
 		reset_stream(connection, exchange->stream_id, NGHTTP2_INTERNAL_ERROR);
+	}
+	if (exchange_is_bodiless(exchange)) {
+		exchange_take(exchange, exchange_queued(exchange, SIZE_MAX).len);
 	} else if (exchange->is_deferred &&
 		   (exchange_queued(exchange, 1).len > 0 || exchange->is_ended)) {
 		exchange->is_deferred = false;
@@ -207,7 +207,7 @@ static void run_exchange_timer(struct timer *timer) {
 
 	if (!exchange->is_request_whole && !exchange->is_handled) {
 		server_count_refusal(connection->base.server, REFUSED_TIMEOUT);
-		exchange_refuse(exchange, 408, "the request took too long to arrive\n");
+		exchange_refuse(exchange, 408, "the request took too long to arrive");
 		return;
 	}
 	if (exchange->taken_bytes > exchange->stall_mark || exchange_queued(exchange, 1).len == 0) {
@@ -286,12 +286,12 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 	}
 	exchange->header_bytes += name_len + value_len + H2_HEADER_OVERHEAD;
 	if (exchange->header_bytes > server_options(connection->base.server)->header_bytes_max) {
-		refuse(exchange, 431, "request header too long\n");
+		refuse(exchange, 431, "request header too long");
 		return 0;
 	}
 	struct str field = { (const char *)name, name_len };
 	if (!set_field(exchange, field, (struct str){ (const char *)value, value_len })) {
-		refuse(exchange, 400, "malformed request: method or authority\n");
+		refuse(exchange, 400, "malformed request: method or authority");
 	}
 	return 0;
 }
@@ -309,7 +309,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream
 		return 0;
 	}
 	if (len > max - exchange->body.len) {
-		refuse(exchange, 413, "request body too long\n");
+		refuse(exchange, 413, "request body too long");
 		return 0;
 	}
 	buf_append(&exchange->body, bytes, len);
@@ -325,11 +325,11 @@ static void check_head(struct h2_connection *connection, struct exchange *exchan
 	struct http_request *request = &exchange->request;
 
 	if (str_equal(request->method, STR("CONNECT"))) {
-		refuse(exchange, 501, "CONNECT is not served here\n");
+		refuse(exchange, 501, "CONNECT is not served here");
 		return;
 	}
 	if (!http_request_set_target(request, request->target)) {
-		refuse(exchange, 400, "malformed request: the target is not a path\n");
+		refuse(exchange, 400, "malformed request: the target is not a path");
 		return;
 	}
 	struct str host = http_headers_get(&request->headers, STR("host"));
@@ -337,7 +337,13 @@ static void check_head(struct h2_connection *connection, struct exchange *exchan
 		request->authority = host;
 	}
 	if (!str_equal_nocase(request->authority, host) && host.len > 0) {
-		refuse(exchange, 400, "malformed request: Host is not :authority\n");
+		refuse(exchange, 400, "malformed request: Host is not :authority");
+		return;
+	}
+	uint64_t length = 0;
+	if (str_to_u64(http_headers_get(&request->headers, STR("content-length")), &length) &&
+		length > server_options(connection->base.server)->body_bytes_max) {
+		refuse(exchange, 413, "request body too long");
 		return;
 	}
 	struct str expect = http_headers_get(&request->headers, STR("expect"));

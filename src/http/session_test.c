@@ -28,6 +28,7 @@ struct outcome {
 	struct err failure; /* code 0: none. */
 	uint64_t received_bytes;
 	char kind[32];
+	char length[32];
 };
 
 /* A session towards the test server. */
@@ -172,6 +173,9 @@ static void on_head(struct http_call *call, int status, const struct http_header
 	struct str kind = http_headers_get(headers, STR("x-kind"));
 
 	outcome->status = status;
+	struct str length = http_headers_get(headers, STR("content-length"));
+
+	(void)snprintf(outcome->length, sizeof(outcome->length), "%.*s", STR_ARG(length));
 	(void)snprintf(outcome->kind, sizeof(outcome->kind), "%.*s", STR_ARG(kind));
 }
 
@@ -260,6 +264,34 @@ static void carries_a_request_and_its_answer(void **state) {
 	assert_true(outcome.received_bytes > 18 + outcome.body.len);
 	assert_true(outcome.received_bytes < http_session_received_bytes(linked.session));
 	buf_deinit(&outcome.body);
+	unlink_from(&linked);
+	test_server_close(&test);
+}
+
+static void head_tells_the_length_of_what_it_leaves_out(void **state) {
+	struct http_request request = {
+		.method = STR("HEAD"),
+		.scheme = STR("http"),
+		.authority = STR("a"),
+		.target = STR("/"),
+	};
+	struct outcome outcome = { .takes = true };
+	struct http_call *call = NULL;
+	struct err err = { 0 };
+	struct test_server test;
+	static struct served served;
+	struct linked linked;
+
+	(void)state;
+	open_server(&test, &served, 0);
+	link_to(&linked, &test, http_server_port(test.server));
+	assert_ok(
+		http_session_request(linked.session, &request, 0, &call_ops, &outcome, &call, &err),
+		err);
+	TEST_UNTIL(&test, outcome.is_over);
+	assert_int_equal(outcome.failure.code, 0);
+	assert_string_equal(outcome.length, "11");
+	assert_int_equal(outcome.body_bytes, 0);
 	unlink_from(&linked);
 	test_server_close(&test);
 }
@@ -863,6 +895,7 @@ static void an_idle_connection_is_closed(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(carries_a_request_and_its_answer),
+		TEST(head_tells_the_length_of_what_it_leaves_out),
 		TEST(carries_a_thousand_requests_at_once),
 		TEST(requests_beyond_the_server_s_limit_wait),
 		TEST(a_reader_that_stops_holds_up_only_its_own_call),
