@@ -54,7 +54,7 @@ struct fetch_request {
 
 /* A fetcher on that loop. */
 struct fetcher *fetcher_new(struct loop *loop);
-/* Cancels what is under way. */
+/* Cancels what is under way, without callbacks. Not from a callback of a fetch of its own. */
 void fetcher_free(struct fetcher *fetcher);
 
 /* Starts a request; everything in 'request' is copied. Malformed URLs fail by on_done. */
