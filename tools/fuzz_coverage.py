@@ -14,6 +14,7 @@ PARSERS = {
     "config": ["config"],
     "tsdb": ["wal", "head_chunks"],
     "cxx": ["json"],
+    "hub": ["decode"],
 }
 
 

@@ -25,6 +25,7 @@ int render_error(struct buf *out, const struct err *err);
 bool render_result(struct json_writer *json, const struct source_answer *answer,
 	const struct query_request *request, bool with_stats);
 
+/* A label set as an object. */
 void render_labels(struct json_writer *json, const struct labels *set);
 /* Returns whether 'limit' left some out. */
 bool render_strings(struct json_writer *json, const struct str_list *list, size_t limit);

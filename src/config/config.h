@@ -146,6 +146,7 @@ struct config {
  */
 MUST_USE int config_parse(struct str text, const char *path, struct config **out, struct err *err);
 
+/* One more owner; returns the same configuration. */
 struct config *config_ref(struct config *config);
 /* Frees with the last reference; NULL is fine. */
 void config_unref(struct config *config);
