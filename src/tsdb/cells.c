@@ -1,0 +1,156 @@
+#include "tsdb/cells.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_SIZE ((size_t)16384)
+#define REGION_BLOCKS ((size_t)32)
+#define NONE 0
+
+/* Stands at the front of its block; blocks are aligned to their size. */
+struct cell_block {
+	struct cell_block *next;
+	struct cell_block *prev;
+	uint16_t free; /* Offset of the first free cell in steps; 0: none. Each holds the next's. */
+	uint16_t fresh; /* Offset in steps of what was never used. */
+	uint16_t used;  /* Cells in use. */
+	uint16_t size;  /* Of a cell, in steps. */
+	bool is_listed;
+};
+
+#define FIRST_STEP ((sizeof(struct cell_block) + CELL_STEP - 1) / CELL_STEP)
+#define BLOCK_STEPS (BLOCK_SIZE / CELL_STEP)
+
+void cells_deinit(struct cells *cells) {
+	for (size_t i = 0; i < cells->region_count; i++) {
+		free(cells->regions[i]);
+	}
+	free(cells->regions);
+	*cells = (struct cells){ 0 };
+}
+
+static size_t size_steps(size_t size) {
+	return size > 0 ? (size + CELL_STEP - 1) / CELL_STEP : 1;
+}
+
+size_t cells_room(size_t size) {
+	return size_steps(size) * CELL_STEP;
+}
+
+static void list_push(struct cell_block **head, struct cell_block *block) {
+	block->prev = NULL;
+	block->next = *head;
+	if (*head) {
+		(*head)->prev = block;
+	}
+	*head = block;
+	block->is_listed = true;
+}
+
+static void list_remove(struct cell_block **head, struct cell_block *block) {
+	if (block->prev) {
+		block->prev->next = block->next;
+	} else {
+		*head = block->next;
+	}
+	if (block->next) {
+		block->next->prev = block->prev;
+	}
+	block->is_listed = false;
+}
+
+static void region_add(struct cells *cells) {
+	char *region = aligned_alloc(BLOCK_SIZE, BLOCK_SIZE * REGION_BLOCKS);
+
+	if (!region) {
+		memory_exhausted(BLOCK_SIZE * REGION_BLOCKS);
+	}
+	cells->regions =
+		memory_resize(cells->regions, cells->region_count + 1, sizeof(cells->regions[0]));
+	cells->regions[cells->region_count++] = region;
+	for (size_t i = REGION_BLOCKS; i > 0; i--) {
+		list_push(&cells->empty,
+			(struct cell_block *)(void *)(region + (i - 1) * BLOCK_SIZE));
+	}
+}
+
+static struct cell_block *block_take(struct cells *cells, size_t steps) {
+	struct cell_block *block;
+
+	if (!cells->empty) {
+		region_add(cells);
+	}
+	block = cells->empty;
+	list_remove(&cells->empty, block);
+	block->free = NONE;
+	block->fresh = (uint16_t)FIRST_STEP;
+	block->used = 0;
+	block->size = (uint16_t)steps;
+	list_push(&cells->partial[steps - 1], block);
+	return block;
+}
+
+static bool block_is_full(const struct cell_block *block) {
+	return block->free == NONE && (size_t)block->fresh + block->size > BLOCK_STEPS;
+}
+
+void *cells_alloc(struct cells *cells, size_t size) {
+	size_t steps = size_steps(size);
+	struct cell_block *block;
+	char *cell;
+
+	if (steps > CELL_CLASSES) {
+		cells->large_bytes += cells_room(size);
+		return memory_alloc(1, cells_room(size));
+	}
+	block = cells->partial[steps - 1];
+	if (!block) {
+		block = block_take(cells, steps);
+	}
+	if (block->free != NONE) {
+		cell = (char *)block + (size_t)block->free * CELL_STEP;
+		memcpy(&block->free, cell, sizeof(block->free));
+	} else {
+		cell = (char *)block + (size_t)block->fresh * CELL_STEP;
+		block->fresh = (uint16_t)(block->fresh + steps);
+	}
+	block->used++;
+	if (block_is_full(block)) {
+		list_remove(&cells->partial[steps - 1], block);
+	}
+	return cell;
+}
+
+void cells_free(struct cells *cells, void *cell, size_t size) {
+	size_t steps = size_steps(size);
+	struct cell_block *block;
+
+	if (!cell) {
+		return;
+	}
+	if (steps > CELL_CLASSES) {
+		cells->large_bytes -= cells_room(size);
+		free(cell);
+		return;
+	}
+	block = (struct cell_block *)((uintptr_t)cell & ~(uintptr_t)(BLOCK_SIZE - 1));
+	DCHECK(block->size == steps && block->used > 0);
+	memcpy(cell, &block->free, sizeof(block->free));
+	block->free = (uint16_t)(((uintptr_t)cell - (uintptr_t)block) / CELL_STEP);
+	block->used--;
+	if (!block->is_listed) {
+		list_push(&cells->partial[steps - 1], block);
+	}
+	if (block->used == 0) {
+		list_remove(&cells->partial[steps - 1], block);
+		list_push(&cells->empty, block);
+	}
+}
+
+size_t cells_bytes(const struct cells *cells) {
+	return cells->region_count * BLOCK_SIZE * REGION_BLOCKS + cells->large_bytes;
+}
