@@ -171,10 +171,12 @@ void fetcher_free(struct fetcher *fetcher) {
 		return;
 	}
 	while (fetcher->fetches.next != &fetcher->fetches) {
+		// NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freeing takes it off the list
 		fetch_free(fetcher->fetches.next);
 	}
 	CHECK(curl_multi_cleanup(fetcher->multi) == CURLM_OK);
 	while (fetcher->sockets.next != &fetcher->sockets) {
+		// NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as above
 		free_socket(fetcher->sockets.next);
 	}
 	curl_global_cleanup();
@@ -309,6 +311,7 @@ static void begin_response(struct fetch *fetch) {
 	buf_reset(&fetch->content_encoding);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the type is libcurl's
 static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
 	struct fetch *fetch = context;
 	struct str line = { bytes, size * count };
@@ -328,6 +331,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
 	return fetch->is_canceled ? 0 : line.len;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the type is libcurl's
 static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
 	struct fetch *fetch = context;
 	struct str part = { bytes, size * count };

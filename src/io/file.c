@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +109,7 @@ static int fill_and_rename(
 
 int file_write_atomic(const char *path, struct str bytes, mode_t mode, struct err *err) {
 	AUTO(buf_deinit) struct buf temporary = { 0 };
+	AUTO(buf_deinit) struct buf folder = { 0 };
 	buf_printf(&temporary, "%s.XXXXXX", path);
 	int fd = mkostemp(temporary.ptr, O_CLOEXEC);
 	if (fd < 0) {
@@ -125,9 +125,9 @@ int file_write_atomic(const char *path, struct str bytes, mode_t mode, struct er
 		(void)unlink(temporary.ptr); /* The failure to report is the first. */
 		return err_wrap(err, rc, "%s", path);
 	}
-	buf_reset(&temporary);
-	buf_add_text(&temporary, path);
-	return dir_sync(dirname(temporary.ptr), err);
+	const char *slash = strrchr(path, '/');
+	buf_append(&folder, path, slash ? (size_t)(slash - path) + 1 : 0);
+	return dir_sync(slash ? buf_text(&folder) : ".", err);
 }
 
 int dir_make(const char *path, mode_t mode, struct err *err) {
@@ -339,6 +339,7 @@ int file_map(const char *path, struct mapping *out, struct err *err) {
 void file_unmap(struct mapping *mapping) {
 	if (mapping->size > 0) {
 		/* The mapping is ours and was whole; const only keeps readers honest. */
+		// NOLINTNEXTLINE(performance-no-int-to-ptr)
 		void *ptr = (void *)(uintptr_t)mapping->ptr;
 		CHECK(munmap(ptr, mapping->size) == 0);
 	}

@@ -190,15 +190,17 @@ static int listen_on(const struct addrinfo *address, const char *what, struct er
 static uint16_t port_of(int fd) {
 	struct sockaddr_storage address = { 0 };
 	socklen_t len = sizeof(address);
-	const void *bytes = &address;
-	if (getsockname(fd, (void *)&address, &len) != 0) {
+	void *bytes = &address;
+	if (getsockname(fd, bytes, &len) != 0) {
 		return 0;
 	}
-	return ntohs(address.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)bytes)->sin6_port
-						   : ((const struct sockaddr_in *)bytes)->sin_port);
+	const struct sockaddr_in6 *in6 = bytes;
+	const struct sockaddr_in *in = bytes;
+	return ntohs(address.ss_family == AF_INET6 ? in6->sin6_port : in->sin_port);
 }
 
 /* Returns a descriptor, ERR_INVAL or ERR_IO. */
+// NOLINTNEXTLINE(readability-function-size): assertions of the headers count as branches
 static int open_inet(const char *host, uint16_t port, struct err *err) {
 	char service[8];
 	char what[300];

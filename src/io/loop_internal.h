@@ -14,7 +14,7 @@
 #include <uv.h>
 
 /* One read takes at most this much, so that a busy peer leaves room for the others. */
-#define LOOP_SCRATCH_BYTES (64U * 1024U)
+#define LOOP_SCRATCH_BYTES ((size_t)64 * 1024)
 
 /* Embedded in what it serves; runs once for each loop_defer, after the current callbacks. */
 struct loop_task {

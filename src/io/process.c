@@ -69,12 +69,14 @@ static void reset_signals(const struct launch *launch) {
 	for (int signal = 1; signal < NSIG; signal++) {
 		(void)sigaction(signal, &action, NULL); /* Not for SIGKILL, SIGSTOP and libc's. */
 	}
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): the child has this one thread
 	if (sigemptyset(&none) != 0 || sigprocmask(SIG_SETMASK, &none, NULL) != 0) {
 		give_up(launch, STEP_SIGNALS);
 	}
 }
 
 NORETURN static void run_child(const struct launch *launch) {
+	// NOLINTNEXTLINE(performance-no-int-to-ptr)
 	char *const *argv = (char *const *)(uintptr_t)launch->options->argv; /* execv's type */
 	if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
 		give_up(launch, STEP_GROUP);

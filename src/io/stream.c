@@ -31,10 +31,10 @@
 #define RECORDS_AT_ONCE 8
 #define CHUNKS_AT_ONCE 32
 /* One stream sends at most this much in one round. */
-#define ROUND_BYTES_MAX (1024U * 1024U)
+#define ROUND_BYTES_MAX ((size_t)1024 * 1024)
 /* How long a peer may keep its side open, and how much it may still send, after our FIN. */
 #define LINGER_MS 1000
-#define LINGER_BYTES_MAX (1024U * 1024U)
+#define LINGER_BYTES_MAX ((size_t)1024 * 1024)
 
 static const struct tls_peer nobody;
 
@@ -663,18 +663,24 @@ const char *stream_peer_address(const struct stream *stream) {
 	return stream->address;
 }
 
+/* The chunk that has room for the next byte. */
+static struct loop_chunk *open_chunk(struct stream *stream) {
+	if (stream->last && stream->last->end < LOOP_CHUNK_BYTES) {
+		return stream->last;
+	}
+	struct loop_chunk *chunk = loop_chunk_new(stream->loop);
+	if (stream->last) {
+		stream->last->next = chunk;
+	} else {
+		stream->first = chunk;
+	}
+	stream->last = chunk;
+	return chunk;
+}
+
 static void append(struct stream *stream, const char *bytes, size_t len) {
 	while (len > 0) {
-		struct loop_chunk *chunk = stream->last;
-		if (!chunk || chunk->end == LOOP_CHUNK_BYTES) {
-			chunk = loop_chunk_new(stream->loop);
-			if (stream->last) {
-				stream->last->next = chunk;
-			} else {
-				stream->first = chunk;
-			}
-			stream->last = chunk;
-		}
+		struct loop_chunk *chunk = open_chunk(stream);
 		size_t room = LOOP_CHUNK_BYTES - chunk->end;
 		size_t part = len < room ? len : room;
 		memcpy(chunk->bytes + chunk->end, bytes, part);
@@ -693,7 +699,7 @@ void stream_write(struct stream *stream, const void *bytes, size_t len) {
 	if (pending > STREAM_PENDING_MAX || len > STREAM_PENDING_MAX - pending) {
 		struct err err = { 0 };
 		(void)err_set(&err, ERR_LIMIT,
-			"more than %u bytes queued for a peer that does not read them",
+			"more than %zu bytes queued for a peer that does not read them",
 			STREAM_PENDING_MAX);
 		stream_end(stream, &err);
 		return;

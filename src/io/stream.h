@@ -23,9 +23,9 @@
 #include <stdint.h>
 
 /* on_drain is called when the queue falls from above to below this many bytes. */
-#define STREAM_LOW_WATER (64U * 1024U)
+#define STREAM_LOW_WATER ((size_t)64 * 1024)
 /* A writer that ignores stream_pending is cut off (ERR_LIMIT) here. */
-#define STREAM_PENDING_MAX (64U * 1024U * 1024U)
+#define STREAM_PENDING_MAX ((size_t)64 * 1024 * 1024)
 #define STREAM_CLOSE_TIMEOUT_MS 5000
 
 struct stream;

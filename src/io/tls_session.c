@@ -14,7 +14,7 @@
 /* Issuers between a leaf and its anchor. */
 #define CHAIN_DEPTH_MAX 2
 /* Most that may wait to be sent when a peer asks for answers (key updates) and takes none. */
-#define OUTPUT_BYTES_MAX (1024U * 1024U)
+#define OUTPUT_BYTES_MAX ((size_t)1024 * 1024)
 
 struct tls_session {
 	SSL *ssl;
@@ -60,7 +60,7 @@ static long control(BIO *bio, int command, long number, void *pointer) {
 }
 
 BIO_METHOD *tls_session_bio_method(void) {
-	BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_TYPE_MEM, "atoll");
+	BIO_METHOD *method = BIO_meth_new(BIO_TYPE_MEM, "atoll");
 	if (method && (BIO_meth_set_read_ex(method, read_input) != 1 ||
 			      BIO_meth_set_write_ex(method, write_output) != 1 ||
 			      BIO_meth_set_ctrl(method, control) != 1)) {
@@ -142,20 +142,31 @@ void tls_session_output(struct tls_session *session, struct buf *output) {
 	session->output = output;
 }
 
+/* Where 'name' stands in a peer's list, or NULL. */
+static const unsigned char *find_protocol(
+	const char *name, const unsigned char *list, unsigned list_len) {
+	size_t len = strlen(name);
+	for (unsigned at = 0; at < list_len; at += 1U + list[at]) {
+		if (list[at] == len && at + 1 + len <= list_len &&
+			memcmp(list + at + 1, name, len) == 0) {
+			return list + at + 1;
+		}
+	}
+	return NULL;
+}
+
+// NOLINTNEXTLINE(readability-function-size): the type is OpenSSL's
 int tls_session_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 	const unsigned char *in, unsigned in_len, void *unused) {
 	(void)unused;
 	const struct tls_session *session = SSL_get_app_data(ssl);
 	const char *const *names = session->options->alpn;
 	for (size_t i = 0; names && names[i]; i++) {
-		size_t len = strlen(names[i]);
-		for (unsigned at = 0; at < in_len; at += 1U + in[at]) {
-			if (in[at] == len && at + 1 + len <= in_len &&
-				memcmp(in + at + 1, names[i], len) == 0) {
-				*out = in + at + 1;
-				*out_len = in[at];
-				return SSL_TLSEXT_ERR_OK;
-			}
+		const unsigned char *hit = find_protocol(names[i], in, in_len);
+		if (hit) {
+			*out = hit;
+			*out_len = hit[-1];
+			return SSL_TLSEXT_ERR_OK;
 		}
 	}
 	return names ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;

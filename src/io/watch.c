@@ -14,7 +14,7 @@
 #include "io/poll.h"
 
 #include <errno.h>
-#include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -145,11 +145,16 @@ static char *copy(const char *text) {
 struct watch *watch_start(
 	struct loop *loop, const char *path, int64_t poll_ms, watch_fn *changed, void *context) {
 	struct watch *watch = MEMORY_NEW(struct watch, 1);
-	char *parent = copy(path);
 	watch->loop = loop;
 	watch->path = copy(path);
-	watch->parent = copy(dirname(parent));
-	free(parent);
+	watch->parent = copy(path);
+	char *slash = strrchr(watch->parent, '/');
+	if (!slash) {
+		(void)snprintf(
+			watch->parent, 2, "."); /* There is room: a path has a byte and NUL. */
+	} else {
+		slash[slash == watch->parent] = '\0'; /* "/" stays. */
+	}
 	watch->poll_ms = poll_ms > 0 ? poll_ms : POLL_MS;
 	watch->changed = changed;
 	watch->context = context;
