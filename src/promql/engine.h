@@ -23,11 +23,11 @@
 struct engine_options {
 	int64_t lookback_ms;              /* --query.lookback-delta, 300000 */
 	int64_t default_subquery_step_ms; /* global evaluation_interval, 60000 */
-	uint64_t samples_max;             /* --query.max-samples: samples held at once, 50000000 */
-	uint64_t query_bytes_max;         /* --query.max-memory-per-query */
-	uint64_t process_bytes_max;       /* --query.max-memory */
+	uint64_t samples_max;     /* --query.max-samples: samples held at once, 50000000; 0: any */
+	uint64_t query_bytes_max; /* --query.max-memory-per-query */
+	uint64_t process_bytes_max; /* --query.max-memory */
 	struct parse_options parse;
-	bool delayed_name_removal;        /* promql-delayed-name-removal */
+	bool delayed_name_removal; /* promql-delayed-name-removal */
 };
 
 struct engine;
@@ -47,8 +47,8 @@ struct query_params {
 	/* What @ end() and range() mean: the end as asked, which may lie past the last step. 0: the
 	 * last step. */
 	int64_t end_ms;
-	bool is_range;        /* A range query, even if its grid has one step. */
-	int64_t lookback_ms;  /* 0: the engine's. */
+	bool is_range;                 /* A range query, even if its grid has one step. */
+	int64_t lookback_ms;           /* 0: the engine's. */
 	struct query_control *control; /* May be NULL. */
 };
 
@@ -83,7 +83,8 @@ struct raw_series {
 };
 
 struct query_result {
-	enum value_type type;   /* What the expression is; a range query of a scalar gives VECTOR steps. */
+	enum value_type
+		type; /* What the expression is; a range query of a scalar gives VECTOR steps. */
 	struct steps steps;     /* SCALAR (one column, no labels) and VECTOR. */
 	struct str string;      /* STRING */
 	struct raw_series *raw; /* MATRIX: an instant query only. */
@@ -98,8 +99,8 @@ struct query_result {
  * labels. The tree is annotated in place (durations resolved, @ start()/end() made literal), so it
  * serves one grid. 'arena' holds the result and is charged to the query's budget.
  *
- * Returns 0; ERR_INVAL for what the grid forbids; ERR_EXEC with Prometheus' sentence for failures of
- * the evaluation (many-to-many matching, duplicate series); ERR_LIMIT naming the setting;
+ * Returns 0; ERR_INVAL for what the grid forbids; ERR_EXEC with Prometheus' sentence for failures
+ * of the evaluation (many-to-many matching, duplicate series); ERR_LIMIT naming the setting;
  * ERR_TIMEOUT; ERR_CANCELED; ERR_ABSENT naming a function that is not built; or the store's error.
  */
 MUST_USE int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tree,

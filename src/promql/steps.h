@@ -50,8 +50,8 @@ static inline size_t step_words(size_t count) {
 }
 
 /* A column with no value at any step. Returns 0 or ERR_LIMIT from the arena's budget. */
-MUST_USE int step_column_build(struct arena *arena, size_t step_count, struct step_column *out,
-	struct err *err);
+MUST_USE int step_column_build(
+	struct arena *arena, size_t step_count, struct step_column *out, struct err *err);
 /* Whether no step has a value. */
 bool step_column_is_empty(const struct step_column *column, size_t step_count);
 

@@ -1,0 +1,44 @@
+/*
+ * Function calls as streams; one opener per kind of function.
+ */
+#ifndef PROMQL_CALL_H
+#define PROMQL_CALL_H
+
+#include "promql/eval.h"
+#include "promql/function.h"
+
+/* Any call that gives a vector. ERR_ABSENT names a function that is not built. */
+MUST_USE int call_open(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+/* Any call that gives a scalar, at each step. */
+MUST_USE int call_scalar(struct eval *ev, struct expr *call, const struct grid *grid, double *out);
+
+/*
+ * Where argument 'index' stands, for notes. A subquery has no position: Prometheus puts its result
+ * in its place first, and so says 1:1.
+ */
+uint32_t call_position(const struct expr *call, size_t index);
+
+/* Functions of a range vector. */
+MUST_USE int call_open_range(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+
+/* Functions of each value by itself. */
+MUST_USE int call_open_each(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+
+MUST_USE int call_open_absent(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+MUST_USE int call_open_absent_over_time(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+/* histogram_quantile, histogram_quantiles, histogram_fraction of classic buckets. */
+MUST_USE int call_open_buckets(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+MUST_USE int call_open_label_replace(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+MUST_USE int call_open_label_join(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+MUST_USE int call_open_sort(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+
+#endif

@@ -1,0 +1,149 @@
+#include "promql/engine.h"
+
+#include "promql/eval.h"
+#include "promql/function.h"
+#include "promql/result.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+struct engine {
+	struct engine_options options;
+	struct clock *clock;
+	struct budget budget; /* All queries'. */
+};
+
+struct engine *engine_new(const struct engine_options *options, struct clock *clock) {
+	struct engine *engine = MEMORY_NEW(struct engine, 1);
+
+	engine->options = *options;
+	engine->clock = clock;
+	budget_init(&engine->budget, NULL, "--query.max-memory", options->process_bytes_max);
+	return engine;
+}
+
+void engine_free(struct engine *engine) {
+	if (engine) {
+		budget_deinit(&engine->budget);
+		free(engine);
+	}
+}
+
+const struct engine_options *engine_options_get(const struct engine *engine) {
+	return &engine->options;
+}
+
+/* sort and topk give an instant's series an order. */
+static bool is_ordered(struct expr *root) {
+	struct expr *expr = expr_unparen(root);
+
+	if (expr->kind == EXPR_AGGREGATE) {
+		return expr->u.aggregate.op == AGGREGATE_TOPK ||
+		       expr->u.aggregate.op == AGGREGATE_BOTTOMK;
+	}
+	if (expr->kind == EXPR_CALL) {
+		enum function_id id = expr->u.call.function->id;
+
+		return id == FUNCTION_SORT || id == FUNCTION_SORT_DESC ||
+		       id == FUNCTION_SORT_BY_LABEL || id == FUNCTION_SORT_BY_LABEL_DESC;
+	}
+	return false;
+}
+
+static int eval_root(struct eval *ev, const struct query_params *params, struct arena *arena,
+	struct query_result *result) {
+	struct expr *root = expr_unparen(ev->tree->root);
+	const struct grid *grid = &params->grid;
+
+	result->type = root->type;
+	switch (root->type) {
+	case VALUE_SCALAR:
+		return result_scalar(ev, root, grid, arena, result);
+	case VALUE_VECTOR:
+		result->is_ordered = !params->is_range && is_ordered(root);
+		return result_vector(ev, root, grid, params->is_range, arena, result);
+	case VALUE_MATRIX:
+		return result_raw(ev, root, grid, arena, result);
+	case VALUE_STRING:
+		result->string = arena_copy(arena, root->u.string);
+		return 0;
+	case VALUE_NONE:
+		break;
+	}
+	CHECK(false);
+	return ERR_INVAL;
+}
+
+static int check_type(const struct expr *root, const struct query_params *params, struct err *err) {
+	bool has_steps = root->type == VALUE_SCALAR || root->type == VALUE_VECTOR;
+
+	if (params->is_range && !has_steps) {
+		return err_set(err, ERR_INVAL,
+			"invalid expression type \"%s\" for range query, must be Scalar or instant "
+			"Vector",
+			value_type_text(root->type));
+	}
+	if (!params->is_range && params->grid.count != 1) {
+		return err_set(err, ERR_INVAL, "an instant query has one step");
+	}
+	return 0;
+}
+
+static int eval_prepared(struct engine *engine, struct eval *ev, const struct query_params *params,
+	struct arena *arena, struct query_result *result) {
+	int64_t start_ns = clock_mono_ns(engine->clock);
+	bool is_charged = arena->budget == NULL;
+	int rc;
+
+	/* The result counts as the query's while that runs. */
+	if (is_charged) {
+		arena->budget = &ev->budget;
+	}
+	rc = eval_check(ev);
+	rc = rc < 0 ? rc : eval_root(ev, params, arena, result);
+	rc = rc < 0 ? rc : eval_check(ev);
+	if (is_charged) {
+		arena->budget = NULL;
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	notes_format(&ev->notes, ev->tree->text, arena, &result->notes);
+	result->stats = (struct query_stats){
+		.samples = ev->samples_read,
+		.samples_peak = ev->samples_peak,
+		.bytes_peak = budget_peak(&ev->budget),
+		.eval_ns = clock_mono_ns(engine->clock) - start_ns,
+	};
+	return 0;
+}
+
+int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tree,
+	const struct query_params *params, struct arena *arena, struct query_result *result,
+	struct err *err) {
+	struct query_result made = { 0 };
+	struct eval ev;
+	int rc = check_type(expr_unparen(tree->root), params, err);
+
+	rc = rc < 0 ? rc : engine_prepare(engine, tree, params, err);
+	if (rc < 0) {
+		return rc;
+	}
+	eval_init(&ev, &engine->budget, engine->options.query_bytes_max);
+	ev.options = &engine->options;
+	ev.clock = engine->clock;
+	ev.store = store;
+	ev.tree = tree;
+	ev.control = params->control;
+	ev.err = err;
+	ev.lookback_ms =
+		params->lookback_ms > 0 ? params->lookback_ms : engine->options.lookback_ms;
+	rc = eval_prepared(engine, &ev, params, arena, &made);
+	eval_deinit(&ev);
+	if (rc == 0) {
+		*result = made;
+	}
+	return rc;
+}

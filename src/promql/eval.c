@@ -1,0 +1,143 @@
+#include "promql/eval.h"
+
+#include "base/check.h"
+
+#include <inttypes.h>
+
+/* What a table's slot takes: a hash and a value. */
+#define SLOT_BYTES (2 * sizeof(uint64_t))
+
+void eval_init(struct eval *ev, struct budget *parent, uint64_t bytes_max) {
+	*ev = (struct eval){ .samples_weight = 1 };
+	budget_init(&ev->budget, parent, "--query.max-memory-per-query", bytes_max);
+	arena_init(&ev->arena, &ev->budget);
+}
+
+void eval_deinit(struct eval *ev) {
+	for (struct leaf *leaf = ev->leaves; leaf; leaf = leaf->next) {
+		leaf_close(ev, leaf);
+	}
+	for (struct table *table = ev->tables; table; table = table->next) {
+		map_deinit(&table->map);
+	}
+	notes_deinit(&ev->notes);
+	arena_deinit(&ev->arena);
+	budget_deinit(&ev->budget);
+}
+
+void *eval_alloc(struct eval *ev, size_t count, size_t size) {
+	return arena_try_alloc(&ev->arena, count, size, ev->err);
+}
+
+struct table *eval_table_new(struct eval *ev) {
+	struct table *table = EVAL_NEW(ev, struct table, 1);
+
+	if (table) {
+		table->next = ev->tables;
+		ev->tables = table;
+	}
+	return table;
+}
+
+int eval_table_add(struct eval *ev, struct table *table, uint64_t hash, uint64_t value) {
+	size_t capacity = table->map.capacity;
+
+	map_add(&table->map, hash, value);
+	if (table->map.capacity <= capacity) {
+		return 0;
+	}
+	return budget_charge(&ev->budget, (table->map.capacity - capacity) * SLOT_BYTES, ev->err);
+}
+
+int eval_column_build(struct eval *ev, size_t step_count, struct column *out) {
+	struct step_column column;
+	int rc = step_column_build(&ev->arena, step_count, &column, ev->err);
+
+	if (rc < 0) {
+		return rc;
+	}
+	*out = (struct column){ .values = column.values, .present = column.present };
+	return 0;
+}
+
+const struct grid *eval_grid_first(struct eval *ev, const struct grid *grid) {
+	struct grid *first = EVAL_NEW(ev, struct grid, 1);
+
+	if (first) {
+		*first = (struct grid){ .start_ms = grid->start_ms, .count = 1 };
+	}
+	return first;
+}
+
+int eval_check(struct eval *ev) {
+	struct query_control *control = ev->control;
+
+	ev->work = 0;
+	/* Relaxed: the flag publishes nothing but itself. */
+	if (control && atomic_load_explicit(&control->canceled, memory_order_relaxed)) {
+		return err_set(
+			ev->err, ERR_CANCELED, "query was canceled in expression evaluation");
+	}
+	if (control && control->deadline_ns != 0 &&
+		clock_mono_ns(ev->clock) >= control->deadline_ns) {
+		return err_set(ev->err, ERR_TIMEOUT, "query timed out in expression evaluation");
+	}
+	return 0;
+}
+
+int eval_hold(struct eval *ev, uint64_t samples) {
+	ev->samples_held += samples;
+	if (ev->samples_held > ev->samples_peak) {
+		ev->samples_peak = ev->samples_held;
+	}
+	if (ev->options->samples_max > 0 && ev->samples_held > ev->options->samples_max) {
+		return err_set(ev->err, ERR_LIMIT,
+			"query processing would load too many samples into memory in query "
+			"execution");
+	}
+	return 0;
+}
+
+int eval_fail_same_labels(struct eval *ev) {
+	return err_set(ev->err, ERR_EXEC, "vector cannot contain metrics with the same labelset");
+}
+
+static bool is_metadata(struct str name) {
+	return str_equal(name, LABEL_NAME) || str_equal(name, STR("__type__")) ||
+	       str_equal(name, STR("__unit__"));
+}
+
+struct labels labels_drop_name(struct eval *ev, const struct labels *set) {
+	size_t first = 0;
+	size_t count = 0;
+
+	while (first < set->count && is_metadata(set->pairs[first].name)) {
+		first++;
+	}
+	/* Nearly always they come first, and the rest can be shared; only names that begin with a
+	 * capital or a digit sort before them. */
+	for (size_t i = first; i < set->count; i++) {
+		count += !is_metadata(set->pairs[i].name);
+	}
+	if (first + count == set->count) {
+		return (struct labels){ set->pairs + first, count };
+	}
+
+	struct label *pairs = ARENA_NEW(&ev->arena, struct label, count);
+	size_t at = 0;
+
+	for (size_t i = first; i < set->count; i++) {
+		if (!is_metadata(set->pairs[i].name)) {
+			pairs[at++] = set->pairs[i];
+		}
+	}
+	return (struct labels){ pairs, count };
+}
+
+void column_drop_name(struct eval *ev, struct column *column) {
+	if (ev->options->delayed_name_removal) {
+		column->drops_name = true;
+	} else {
+		column->labels = labels_drop_name(ev, &column->labels);
+	}
+}

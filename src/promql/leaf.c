@@ -1,0 +1,73 @@
+#include "promql/eval.h"
+
+#include "base/check.h"
+
+int leaf_open(struct eval *ev, const struct selector *selector, int64_t min_ms, int64_t max_ms,
+	struct leaf **out) {
+	struct leaf *leaf = EVAL_NEW(ev, struct leaf, 1);
+	struct select_request request = {
+		.matchers = selector->matchers,
+		.matcher_count = selector->matcher_count,
+		.min_ms = min_ms,
+		.max_ms = max_ms,
+		.canceled = ev->control ? &ev->control->canceled : NULL,
+	};
+	int rc;
+
+	if (!leaf) {
+		return ERR_LIMIT;
+	}
+	CHECK(ev->store != NULL);
+	rc = store_select(ev->store, &request, &ev->arena, &leaf->set, ev->err);
+	if (rc < 0) {
+		return rc;
+	}
+	leaf->next = ev->leaves;
+	ev->leaves = leaf;
+	*out = leaf;
+	return 0;
+}
+
+/* The column's memory is the store's to size; what it grew by is charged after the fact, one
+ * series at a time. */
+static int charge_growth(struct eval *ev, struct leaf *leaf) {
+	uint64_t bytes = leaf->samples.capacity * (sizeof(int64_t) + sizeof(double));
+	uint64_t more = bytes > leaf->charged_bytes ? bytes - leaf->charged_bytes : 0;
+	int rc = more > 0 ? budget_charge(&ev->budget, more, ev->err) : 0;
+
+	if (rc < 0) {
+		return rc;
+	}
+	leaf->charged_bytes += more;
+	return 0;
+}
+
+int leaf_next(struct eval *ev, struct leaf *leaf) {
+	int rc = series_set_next(leaf->set, ev->err);
+
+	if (rc <= 0) {
+		leaf_close(ev, leaf);
+		return rc;
+	}
+	rc = series_set_read(leaf->set, &leaf->samples, ev->err);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = charge_growth(ev, leaf);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = eval_work(ev, leaf->samples.count + 1);
+	return rc < 0 ? rc : 1;
+}
+
+void leaf_close(struct eval *ev, struct leaf *leaf) {
+	if (leaf->set) {
+		series_set_close(leaf->set);
+		leaf->set = NULL;
+	}
+	sample_column_deinit(&leaf->samples);
+	leaf->samples = (struct sample_column){ 0 };
+	budget_release(&ev->budget, leaf->charged_bytes);
+	leaf->charged_bytes = 0;
+}

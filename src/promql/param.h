@@ -1,0 +1,19 @@
+/*
+ * The parameter of an aggregation, at each step: k, a ratio, a quantile.
+ */
+#ifndef PROMQL_PARAM_H
+#define PROMQL_PARAM_H
+
+#include "promql/eval.h"
+
+struct param {
+	const double *values;
+	double min; /* Over all steps; NaN if any is. */
+	double max;
+	bool has_nan;
+};
+
+MUST_USE int param_eval(
+	struct eval *ev, struct expr *expr, const struct grid *grid, struct param *out);
+
+#endif

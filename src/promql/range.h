@@ -1,0 +1,122 @@
+/*
+ * Functions of a range vector: a value for each step from the samples in its window.
+ *
+ * A function runs over one series at a time, at all steps: windows only move forward, so each
+ * sample is passed once by either end, and what a function can carry from window to window it may.
+ */
+#ifndef PROMQL_RANGE_H
+#define PROMQL_RANGE_H
+
+#include "promql/samples.h"
+
+/* Scalar arguments besides the range vector; double_exponential_smoothing has two. */
+#define RANGE_ARGS_MAX 2
+
+/* A function's run over one series. */
+struct range_call {
+	struct eval *ev;
+	const struct grid *grid;
+	const struct window_shape *shape;
+	const struct samples *samples;
+	const double *args[RANGE_ARGS_MAX]; /* At each step. */
+	uint32_t position;                  /* Of the first argument, for notes. */
+	/* Where a value is lower than the one before it, for functions of counters. */
+	uint32_t *drops;
+	size_t drop_count;
+	size_t drop_capacity;
+	size_t drop_next; /* The first that can lie in the current or a later window. */
+	double *scratch;  /* Room for a window's values. */
+	size_t scratch_capacity;
+	int rc; /* Set by a function that fails. */
+};
+
+/* The samples of one step; there is at least one. */
+struct window {
+	const int64_t *times_ms;
+	const double *values;
+	size_t count;
+	size_t first; /* Index of the first in the series. */
+	size_t step;
+	int64_t start_ms; /* Not included. */
+	int64_t end_ms;
+};
+
+/* Gives the step a value, or returns false for none. */
+typedef bool window_fn(struct range_call *call, const struct window *window, double *out);
+
+/* Runs a function at each step; ev->err if call->rc is set. 'out' is cleared first. */
+typedef int range_run_fn(struct range_call *call, struct column *out);
+
+/*
+ * The loop over the steps. Inlined, so that a function that is cheaper than a call (rate) costs
+ * none: 'fn' is a constant wherever this is used. With 'is_costly' it looks at the clock as it
+ * goes.
+ */
+static inline __attribute__((always_inline)) int windows_loop(
+	struct range_call *call, struct column *out, window_fn *fn, bool is_costly) {
+	const struct samples *samples = call->samples;
+	struct window window;
+	uint64_t used = 0;
+	size_t low = 0;
+	size_t high = 0;
+
+	memset(out->present, 0, step_words(call->grid->count) * sizeof(*out->present));
+	for (size_t i = 0; i < call->grid->count; i++) {
+		window.end_ms = window_end(call->shape, grid_time(call->grid, i));
+		window.start_ms = window.end_ms - call->shape->range_ms;
+		while (high < samples->count && samples->times_ms[high] <= window.end_ms) {
+			high++;
+		}
+		while (low < high && samples->times_ms[low] <= window.start_ms) {
+			low++;
+		}
+		if (low == high) {
+			continue;
+		}
+		window.times_ms = samples->times_ms + low;
+		window.values = samples->values + low;
+		window.count = high - low;
+		window.first = low;
+		window.step = i;
+		used += window.count;
+		if (is_costly) {
+			int rc = eval_work(call->ev, window.count);
+
+			if (rc < 0) {
+				return rc;
+			}
+		}
+		if (fn(call, &window, &out->values[i])) {
+			present_set(out->present, i);
+		} else if (call->rc < 0) {
+			return call->rc;
+		}
+	}
+	eval_count(call->ev, used);
+	return 0;
+}
+
+/* Runs a function that takes the same time for any window. */
+static inline __attribute__((always_inline)) int windows_run(
+	struct range_call *call, struct column *out, window_fn *fn) {
+	return windows_loop(call, out, fn, false);
+}
+
+/* Runs one whose time grows with the window. */
+MUST_USE int windows_run_costly(struct range_call *call, struct column *out, window_fn *fn);
+
+/* Finds call->drops. Returns 0 or ERR_LIMIT. */
+MUST_USE int range_find_drops(struct range_call *call);
+/* Room for 'count' values in call->scratch; NULL with call->rc set when the budget is spent. */
+double *range_scratch(struct range_call *call, size_t count);
+
+range_run_fn rate_run, increase_run, delta_run, irate_run, idelta_run;
+range_run_fn resets_run, changes_run;
+range_run_fn deriv_run, predict_linear_run, double_exponential_smoothing_run;
+range_run_fn avg_over_time_run, count_over_time_run, first_over_time_run, last_over_time_run,
+	mad_over_time_run, max_over_time_run, min_over_time_run, present_over_time_run,
+	quantile_over_time_run, stddev_over_time_run, stdvar_over_time_run, sum_over_time_run,
+	ts_of_first_over_time_run, ts_of_last_over_time_run, ts_of_max_over_time_run,
+	ts_of_min_over_time_run;
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * A selector's samples are read one series at a time. A subquery's are the steps of its expression
+ * on the subquery's own grid, whose times are multiples of its step, so that neighbouring
+ * evaluations share them.
+ */
+#include "promql/samples.h"
+
+#include "promql/columns.h"
+
+struct samples_source {
+	struct eval *ev;
+	struct window_shape shape;
+	struct leaf *leaf; /* A selector, */
+	bool is_empty;     /* or a subquery: one that has no step, */
+	struct grid grid;  /* or one with these steps. */
+	struct columns columns;
+	size_t next;
+	int64_t *times_ms;
+	double *values;
+	uint64_t held; /* Samples of the current series, as counted. */
+};
+
+const struct window_shape *samples_shape(const struct samples_source *source) {
+	return &source->shape;
+}
+
+static struct window_shape shape_of(const struct time_shift *shift, int64_t range_ms) {
+	return (struct window_shape){
+		.range_ms = range_ms,
+		/* Whole seconds and the rest apart, which is how Go rounds it. */
+		.range_s = (double)(range_ms / 1000) + (double)(range_ms % 1000 * 1000000) / 1e9,
+		.shift_ms = -shift->offset.ms,
+		.is_fixed = shift->at == AT_TIME,
+		.fixed_ms = shift->at_ms - shift->offset.ms,
+	};
+}
+
+static int open_range(
+	struct samples_source *source, const struct expr *expr, const struct grid *grid) {
+	const struct selector *selector = &expr->u.range.selector->u.selector;
+	struct eval *ev = source->ev;
+
+	if (selector->anchored || selector->smoothed) {
+		return err_set(ev->err, ERR_ABSENT, "the %s modifier is not built yet",
+			selector->anchored ? "anchored" : "smoothed");
+	}
+	source->shape = shape_of(&selector->shift, expr->u.range.range.ms);
+	return leaf_open(ev, selector,
+		window_end(&source->shape, grid->start_ms) - source->shape.range_ms + 1,
+		window_end(&source->shape, grid_time(grid, grid->count - 1)), &source->leaf);
+}
+
+/* The multiples of the step in (first - range, last]. Returns false when there are none. */
+static bool subquery_grid(const struct window_shape *shape, const struct grid *outer,
+	int64_t step_ms, struct grid *out) {
+	int64_t end_ms = window_end(shape, grid_time(outer, outer->count - 1));
+	int64_t from_ms = window_end(shape, outer->start_ms) - shape->range_ms;
+	int64_t start_ms = step_ms * (from_ms / step_ms);
+
+	if (start_ms <= from_ms) {
+		start_ms += step_ms;
+	}
+	if (start_ms > end_ms) {
+		return false;
+	}
+	*out = (struct grid){
+		.start_ms = start_ms,
+		.step_ms = step_ms,
+		.count = (size_t)((end_ms - start_ms) / step_ms) + 1,
+	};
+	return true;
+}
+
+static int open_subquery(
+	struct samples_source *source, struct expr *expr, const struct grid *grid) {
+	struct eval *ev = source->ev;
+	uint64_t weight = ev->samples_weight;
+	struct stream *stream;
+	int rc;
+
+	source->shape = shape_of(&expr->u.subquery.shift, expr->u.subquery.range.ms);
+	source->is_empty =
+		!subquery_grid(&source->shape, grid, expr->u.subquery.step.ms, &source->grid);
+	if (source->is_empty) {
+		return 0;
+	}
+	ev->samples_weight = 0;
+	rc = eval_stream(ev, expr->u.subquery.expr, &source->grid, &stream);
+	if (rc == 0) {
+		columns_init(&source->columns, ev, stream, source->grid.count);
+	}
+	ev->samples_weight = weight;
+	return rc;
+}
+
+int samples_open(
+	struct eval *ev, struct expr *expr, const struct grid *grid, struct samples_source **out) {
+	struct samples_source *source = EVAL_NEW(ev, struct samples_source, 1);
+	int rc;
+
+	if (!source) {
+		return ERR_LIMIT;
+	}
+	source->ev = ev;
+	rc = expr->kind == EXPR_RANGE ? open_range(source, expr, grid)
+				      : open_subquery(source, expr, grid);
+	if (rc < 0) {
+		return rc;
+	}
+	*out = source;
+	return 0;
+}
+
+/* Stale markers only end an instant's lookback; a range skips them. */
+static size_t remove_stale(struct sample_column *samples) {
+	size_t kept = 0;
+
+	while (kept < samples->count && !is_stale(samples->values[kept])) {
+		kept++;
+	}
+	for (size_t i = kept; i < samples->count; i++) {
+		if (!is_stale(samples->values[i])) {
+			samples->times_ms[kept] = samples->times_ms[i];
+			samples->values[kept++] = samples->values[i];
+		}
+	}
+	return kept;
+}
+
+static int next_selected(struct samples_source *source, struct samples *out) {
+	struct leaf *leaf = source->leaf;
+
+	for (;;) {
+		int rc = leaf_next(source->ev, leaf);
+
+		if (rc <= 0) {
+			return rc;
+		}
+		leaf->samples.count = remove_stale(&leaf->samples);
+		if (leaf->samples.count > 0) {
+			break;
+		}
+	}
+	*out = (struct samples){
+		.labels = leaf->set->labels,
+		.times_ms = leaf->samples.times_ms,
+		.values = leaf->samples.values,
+		.count = leaf->samples.count,
+	};
+	return 1;
+}
+
+static int alloc_samples(struct samples_source *source) {
+	if (source->times_ms) {
+		return 0;
+	}
+	source->times_ms = EVAL_NEW(source->ev, int64_t, source->grid.count);
+	source->values = EVAL_NEW(source->ev, double, source->grid.count);
+	return source->times_ms && source->values ? 0 : ERR_LIMIT;
+}
+
+static size_t take_steps(struct samples_source *source, const struct column *column) {
+	size_t count = 0;
+
+	for (PRESENT_EACH(column->present, source->grid.count, i)) {
+		if (!is_stale(column->values[i])) {
+			source->times_ms[count] = grid_time(&source->grid, i);
+			source->values[count++] = column->values[i];
+		}
+	}
+	return count;
+}
+
+static int next_evaluated(struct samples_source *source, struct samples *out) {
+	struct eval *ev = source->ev;
+	uint64_t weight = ev->samples_weight;
+	struct column column;
+	size_t count = 0;
+
+	while (count == 0) {
+		int rc;
+
+		ev->samples_weight = 0;
+		rc = source->is_empty ? 0 : columns_next(&source->columns, &column);
+		ev->samples_weight = weight;
+		if (rc <= 0) {
+			return rc;
+		}
+		rc = alloc_samples(source);
+		rc = rc < 0 ? rc : eval_work(ev, source->grid.count);
+		if (rc < 0) {
+			return rc;
+		}
+		count = take_steps(source, &column);
+	}
+	*out = (struct samples){
+		.labels = column.labels,
+		.times_ms = source->times_ms,
+		.values = source->values,
+		.count = count,
+		.drops_name = column.drops_name,
+	};
+	return 1;
+}
+
+int samples_next(struct samples_source *source, struct samples *out) {
+	int rc;
+
+	eval_drop(source->ev, source->held);
+	source->held = 0;
+	rc = source->leaf ? next_selected(source, out) : next_evaluated(source, out);
+	if (rc <= 0) {
+		return rc;
+	}
+	source->held = out->count;
+	rc = eval_hold(source->ev, out->count);
+	return rc < 0 ? rc : 1;
+}

@@ -1,0 +1,201 @@
+/*
+ * Leaves of an expression as streams: instant selectors, and matrices that are already there.
+ */
+#include "promql/select.h"
+
+#include "base/check.h"
+
+struct select_stream {
+	struct stream stream;
+	struct eval *ev;
+	const struct grid *grid;
+	struct leaf *leaf;
+	struct column column;
+	bool is_fixed; /* With @: each step looks at the same time. */
+	bool takes_times;
+	int64_t shift_ms; /* What is added to a step to get the time it looks at. */
+	int64_t fixed_ms;
+};
+
+static int64_t look_time(const struct select_stream *select, size_t step) {
+	return select->is_fixed ? select->fixed_ms
+				: grid_time(select->grid, step) + select->shift_ms;
+}
+
+/*
+ * Gives each step the newest sample at or before its time that is younger than the lookback; a
+ * stale marker ends the series until its next sample.
+ */
+static void look_back(struct select_stream *select, const struct sample_column *samples) {
+	const int64_t *times_ms = samples->times_ms;
+	int64_t lookback_ms = select->ev->lookback_ms;
+	struct column *column = &select->column;
+	size_t next = 0;
+
+	memset(column->present, 0, step_words(select->grid->count) * sizeof(*column->present));
+	for (size_t i = 0; i < select->grid->count; i++) {
+		int64_t time_ms = look_time(select, i);
+
+		while (next < samples->count && times_ms[next] <= time_ms) {
+			next++;
+		}
+		if (next == 0 || times_ms[next - 1] <= time_ms - lookback_ms ||
+			is_stale(samples->values[next - 1])) {
+			continue;
+		}
+		column->values[i] = select->takes_times ? (double)times_ms[next - 1] / 1000
+							: samples->values[next - 1];
+		present_set(column->present, i);
+	}
+}
+
+static int select_next(struct stream *stream, struct column *out) {
+	struct select_stream *select = CONTAINER_OF(stream, struct select_stream, stream);
+	size_t steps = select->grid->count;
+
+	for (;;) {
+		int rc = leaf_next(select->ev, select->leaf);
+		size_t count;
+
+		if (rc <= 0) {
+			return rc;
+		}
+		if (!select->column.values) {
+			rc = eval_column_build(select->ev, steps, &select->column);
+		}
+		rc = rc < 0 ? rc : eval_work(select->ev, steps);
+		if (rc < 0) {
+			return rc;
+		}
+		look_back(select, &select->leaf->samples);
+		count = present_count(select->column.present, steps);
+		if (count > 0) {
+			eval_count(select->ev, count);
+			*out = select->column;
+			out->labels = select->leaf->set->labels;
+			return 1;
+		}
+	}
+}
+
+int select_open(struct eval *ev, const struct selector *selector, const struct grid *grid,
+	bool takes_times, struct stream **out) {
+	struct select_stream *select = EVAL_NEW(ev, struct select_stream, 1);
+	const struct time_shift *shift = &selector->shift;
+	int64_t first_ms;
+	int64_t last_ms;
+	int rc;
+
+	if (!select) {
+		return ERR_LIMIT;
+	}
+	if (selector->smoothed || selector->anchored) {
+		return err_set(ev->err, ERR_ABSENT, "the %s modifier is not built yet",
+			selector->smoothed ? "smoothed" : "anchored");
+	}
+	*select = (struct select_stream){
+		.stream = { .next = select_next },
+		.ev = ev,
+		.grid = grid,
+		.takes_times = takes_times,
+		.is_fixed = shift->at == AT_TIME,
+		.shift_ms = -shift->offset.ms,
+		.fixed_ms = shift->at_ms - shift->offset.ms,
+	};
+	CHECK(shift->at == AT_NONE || shift->at == AT_TIME);
+	first_ms = look_time(select, 0) - ev->lookback_ms + 1;
+	last_ms = look_time(select, grid->count - 1);
+	rc = leaf_open(ev, selector, first_ms, last_ms, &select->leaf);
+	if (rc < 0) {
+		return rc;
+	}
+	*out = &select->stream;
+	return 0;
+}
+
+struct matrix_stream {
+	struct stream stream;
+	struct eval *ev;
+	const struct steps *steps;
+	size_t next;
+	size_t first;  /* The matrix' step that is the grid's first, */
+	size_t stride; /* and how many of its steps are one of the grid's. */
+	size_t count;
+	struct column column;
+};
+
+static int matrix_next(struct stream *stream, struct column *out) {
+	struct matrix_stream *matrix = CONTAINER_OF(stream, struct matrix_stream, stream);
+	const struct step_column *from;
+	int rc;
+
+	if (matrix->next == matrix->steps->count) {
+		return 0;
+	}
+	rc = eval_work(matrix->ev, matrix->count);
+	if (rc == 0 && !matrix->column.values) {
+		rc = eval_column_build(matrix->ev, matrix->count, &matrix->column);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	from = &matrix->steps->columns[matrix->next++];
+	memset(matrix->column.present, 0,
+		step_words(matrix->count) * sizeof(*matrix->column.present));
+	for (size_t i = 0; i < matrix->count; i++) {
+		size_t at = matrix->first + i * matrix->stride;
+
+		if (step_present(from, at)) {
+			matrix->column.values[i] = from->values[at];
+			present_set(matrix->column.present, i);
+		}
+	}
+	eval_count(matrix->ev, present_count(matrix->column.present, matrix->count));
+	*out = matrix->column;
+	out->labels = from->labels;
+	return 1;
+}
+
+int matrix_place(struct eval *ev, const struct steps *steps, const struct grid *grid, size_t *first,
+	size_t *stride) {
+	const struct grid *own = &steps->grid;
+	int64_t from_ms = grid->start_ms - own->start_ms;
+	int64_t step_ms = own->count > 1 ? own->step_ms : 1;
+	int64_t wanted_ms = grid->count > 1 ? grid->step_ms : 0;
+	uint64_t last;
+
+	if (from_ms < 0 || from_ms % step_ms != 0 || wanted_ms % step_ms != 0) {
+		return err_set(ev->err, ERR_INVAL,
+			"a finished matrix has no value at the steps that are asked of it");
+	}
+	*first = (size_t)(from_ms / step_ms);
+	*stride = (size_t)(wanted_ms / step_ms);
+	last = *first + (uint64_t)*stride * (grid->count - 1);
+	if (last >= own->count) {
+		return err_set(ev->err, ERR_INVAL,
+			"a finished matrix ends before the last step that is asked of it");
+	}
+	return 0;
+}
+
+int matrix_open(
+	struct eval *ev, const struct steps *steps, const struct grid *grid, struct stream **out) {
+	struct matrix_stream *matrix = EVAL_NEW(ev, struct matrix_stream, 1);
+	int rc;
+
+	if (!matrix) {
+		return ERR_LIMIT;
+	}
+	*matrix = (struct matrix_stream){
+		.stream = { .next = matrix_next },
+		.ev = ev,
+		.steps = steps,
+		.count = grid->count,
+	};
+	rc = matrix_place(ev, steps, grid, &matrix->first, &matrix->stride);
+	if (rc < 0) {
+		return rc;
+	}
+	*out = &matrix->stream;
+	return 0;
+}
