@@ -14,7 +14,6 @@
 #include "io/poll.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -147,12 +146,9 @@ struct watch *watch_start(
 	struct watch *watch = MEMORY_NEW(struct watch, 1);
 	watch->loop = loop;
 	watch->path = copy(path);
-	watch->parent = copy(path);
+	watch->parent = copy(strchr(path, '/') ? path : ".");
 	char *slash = strrchr(watch->parent, '/');
-	if (!slash) {
-		(void)snprintf(
-			watch->parent, 2, "."); /* There is room: a path has a byte and NUL. */
-	} else {
+	if (slash) {
 		slash[slash == watch->parent] = '\0'; /* "/" stays. */
 	}
 	watch->poll_ms = poll_ms > 0 ? poll_ms : POLL_MS;
