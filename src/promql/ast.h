@@ -233,6 +233,7 @@ struct expr_tree {
 	struct expr *root;
 };
 
+/* Frees the tree with all its nodes; it is empty and usable after. */
 void expr_tree_deinit(struct expr_tree *tree);
 
 /* A zeroed node of 'kind' in the tree's arena. */
@@ -258,9 +259,12 @@ MUST_USE int expr_resolve_durations(
 /* Inside any parentheses. */
 struct expr *expr_unparen(struct expr *expr);
 
+/* As written in PromQL: "+", "and", "sum". */
 const char *binary_op_text(enum binary_op op);
 const char *aggregate_op_text(enum aggregate_op op);
-const char *value_type_text(enum value_type type); /* "instant vector", ... as in messages */
+/* As messages call it: "instant vector", ... */
+const char *value_type_text(enum value_type type);
+/* == != < > <= >=, and: and or unless. */
 bool binary_op_is_comparison(enum binary_op op);
 bool binary_op_is_set(enum binary_op op);
 
