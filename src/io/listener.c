@@ -196,6 +196,7 @@ static uint16_t port_of(int fd) {
 	}
 	const struct sockaddr_in6 *in6 = bytes;
 	const struct sockaddr_in *in = bytes;
+	// NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): 'bytes' is zeroed above
 	return ntohs(address.ss_family == AF_INET6 ? in6->sin6_port : in->sin_port);
 }
 

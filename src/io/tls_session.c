@@ -93,8 +93,11 @@ static bool prepare_client(struct tls_session *session) {
 			return false;
 		}
 	}
-	return !options->server_name ||
-	       SSL_set_tlsext_host_name(session->ssl, options->server_name) == 1;
+	if (!options->server_name) {
+		return true;
+	}
+	// NOLINTNEXTLINE(clang-diagnostic-cast-qual): OpenSSL's macro casts
+	return SSL_set_tlsext_host_name(session->ssl, options->server_name) == 1;
 }
 
 int tls_session_new(const struct tls_options *options, bool is_client, struct tls_session **out,
