@@ -1,9 +1,11 @@
 #include "cmd/commands.h"
 
+#include "cmd/gateway.h"
 #include "cmd/hub.h"
 #include "cmd/trust.h"
 
 static const struct command *const commands[] = {
+	&gateway_command,
 	&hub_command,
 	&trust_init_command,
 	&trust_issuer_command,

@@ -1,10 +1,10 @@
 /*
  * Links: this process' side of the connections to other clusters' gateways.
  *
- * One link file (YAML) per cluster lies in a directory that is watched; adding, changing or removing
- * a file adds, re-dials or removes the link, nothing else is touched. Each link keeps one HTTP/2
- * session over mutual TLS open, follows the gateway's catalogue of exports over it, and carries
- * requests to exports.
+ * One link file (YAML) per cluster lies in a directory that is watched; adding, changing or
+ * removing a file adds, re-dials or removes the link, nothing else is touched. Each link keeps one
+ * HTTP/2 session over mutual TLS open, follows the gateway's catalogue of exports over it, and
+ * carries requests to exports.
  *
  * The set is owned by one loop; links_call and links_snapshot may be used from any other thread.
  */
@@ -23,27 +23,32 @@
 
 struct links;
 
-enum link_state { LINK_CONNECTING, LINK_UP, LINK_DOWN };
+enum link_state {
+	LINK_CONNECTING,
+	LINK_UP,
+	LINK_DOWN
+};
 
 /* One service that the other side lets us reach. */
 struct link_export {
-	struct str name;     /* "prometheus" */
-	struct str kind;     /* "prometheus" */
-	uint64_t version;    /* Changes when the export does. */
+	struct str name;  /* "prometheus" */
+	struct str kind;  /* "prometheus" */
+	uint64_t version; /* Changes when the export does. */
 };
 
 /* What is known of a link at one moment; everything lives in the arena of the snapshot. */
 struct link_status {
 	struct str cluster;
 	enum link_state state;
-	struct str address;       /* "127.0.0.1:9493" in use or tried last. */
-	struct str identity;      /* The gateway's verified name. */
-	struct str last_error;    /* Why it is not up; empty when it is. */
-	int64_t since_ms;         /* When it entered the state. */
+	struct str address;        /* "127.0.0.1:9493" in use or tried last. */
+	struct str identity;       /* The gateway's verified name. */
+	struct str last_error;     /* Why it is not up; empty when it is. */
+	int64_t since_ms;          /* When it entered the state. */
 	int64_t cert_not_after_ms; /* The gateway's certificate. */
 	int64_t own_cert_not_after_ms;
 	int64_t rtt_ns;
-	uint64_t received_bytes;  /* On the wire, TLS included, all connections of this link so far. */
+	uint64_t received_bytes; /* On the wire, TLS included, all connections of this link so far.
+				  */
 	uint64_t sent_bytes;
 	struct link_export *exports;
 	size_t export_count;
@@ -59,25 +64,34 @@ struct links_options {
 	void *context;
 };
 
+/*
+ * Reads the directory and begins dialling. Returns 0 or ERR_IO (no such directory). Files that are
+ * malformed are logged and left out.
+ */
 MUST_USE int links_new(struct loop *loop, const struct links_options *options, struct links **out,
 	struct err *err);
-/* On the loop. Calls under way end with ERR_CLOSED. */
+/*
+ * On the loop. Calls under way end with ERR_CLOSED; they may still be waited for. Connections end
+ * in the loop's next rounds, or in loop_free.
+ */
 void links_free(struct links *links);
+/* On the loop: dials at once what is down (our certificates changed). */
+void links_retry(struct links *links);
 
 /* Any thread: all links, sorted by cluster, in 'arena'. */
-void links_snapshot(struct links *links, struct arena *arena, struct link_status **out,
-	size_t *count);
+void links_snapshot(
+	struct links *links, struct arena *arena, struct link_status **out, size_t *count);
 
 struct link_request {
 	struct str cluster;
 	struct str export_name;
-	struct str method;      /* "GET", "POST" */
-	struct str target;      /* Path and query. */
+	struct str method;       /* "GET", "POST" */
+	struct str target;       /* Path and query. */
 	struct str content_type; /* Of 'body'. */
 	struct str body;
-	struct str accept;      /* Accept header; empty: any. */
+	struct str accept; /* Accept header; empty: any. */
 	int64_t timeout_ms;
-	size_t body_bytes_max;  /* Of the decoded answer. */
+	size_t body_bytes_max;        /* Of the decoded answer. */
 	const _Atomic bool *canceled; /* May be NULL; looked at at least every 100 ms. */
 };
 
@@ -85,7 +99,8 @@ struct link_response {
 	int status;
 	struct str content_type;
 	struct str body;         /* Decoded. In the arena. */
-	uint64_t received_bytes; /* This answer's share on the wire: frames as received, compressed. */
+	uint64_t received_bytes; /* This answer's share on the wire: frames as received, compressed.
+				  */
 	int64_t duration_ns;
 };
 
@@ -93,14 +108,14 @@ struct link_response {
 struct link_call;
 
 /*
- * Any thread but the loop's: starts a request to an export of a linked cluster. Never fails at once:
- * the outcome is link_call_wait's. Strings are copied.
+ * Any thread but the loop's: starts a request to an export of a linked cluster. Never fails at
+ * once: the outcome is link_call_wait's. Strings are copied.
  */
 struct link_call *link_call_start(struct links *links, const struct link_request *request);
 /*
- * Blocks until the answer is whole, the time is up or it is canceled; frees the call. Returns 0 (any
- * HTTP status), ERR_TIMEOUT, ERR_CANCELED, ERR_CLOSED (the link is down: says why), ERR_LIMIT (body),
- * ERR_DENIED (the gateway refused), ERR_INVAL (no such cluster or export).
+ * Blocks until the answer is whole, the time is up or it is canceled; frees the call. Returns 0
+ * (any HTTP status), ERR_TIMEOUT, ERR_CANCELED, ERR_CLOSED (the link is down: says why), ERR_LIMIT
+ * (body), ERR_DENIED (the gateway refused), ERR_INVAL (no such cluster or export).
  */
 MUST_USE int link_call_wait(struct link_call *call, struct arena *arena,
 	struct link_response *response, struct err *err);

@@ -1,0 +1,58 @@
+/*
+ * The exports of a gateway: which services may be reached through it, by whom, and how much of
+ * them.
+ *
+ * A list is immutable once parsed, and counted: what is under way keeps the list it began with.
+ * Owned by one loop.
+ */
+#ifndef MESH_EXPORTS_H
+#define MESH_EXPORTS_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "mesh/fields.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The only kind there is: a Prometheus-compatible server, of which only reading is let through. */
+#define EXPORT_KIND_PROMETHEUS "prometheus"
+#define EXPORTS_MAX 10000
+
+struct export_limits {
+	uint64_t concurrency;    /* Requests at once. */
+	uint64_t request_bytes;  /* Of a request's body. */
+	uint64_t response_bytes; /* Of an answer, before it is compressed. */
+	int64_t timeout_ms;      /* Of a whole request. */
+};
+
+struct exported {
+	struct str name; /* One DNS label; the :authority that clients ask for. */
+	struct str kind;
+	struct str url;     /* "http://127.0.0.1:9090", without a slash at its end. */
+	struct texts allow; /* Identities, or "*.TRUSTDOMAIN" for all of one cluster. */
+	struct export_limits limits;
+	uint64_t version; /* A digest: changes when anything above does. */
+};
+
+struct exports {
+	struct exported *items; /* By name. */
+	size_t count;
+	struct arena arena;
+	unsigned refs;
+};
+
+/* Parses a gateway's configuration (docs/formats/gateway.md). Returns 0, ERR_INVAL "line N: ..." or
+ * ERR_LIMIT. */
+MUST_USE int exports_parse(struct str yaml, struct exports **out, struct err *err);
+/* Another reference. */
+struct exports *exports_ref(struct exports *exports);
+/* Gives one back; the last frees. */
+void exports_unref(struct exports *exports);
+/* The export of that name, or NULL. */
+const struct exported *exports_find(const struct exports *exports, struct str name);
+/* Whether an export allows a (verified) identity. */
+bool exported_allows(const struct exported *exported, struct str identity);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * Links from the inside: the set (link.c), one link's connection (link_session.c) and the calls
+ * over it (link_call.c).
+ *
+ * Everything is the loop's, but for what is marked as guarded: that is written by the loop under
+ * the set's lock and read by snapshots under it.
+ */
+#ifndef MESH_LINK_INTERNAL_H
+#define MESH_LINK_INTERNAL_H
+
+#include "base/buf.h"
+#include "base/rand.h"
+#include "base/thread.h"
+#include "http/session.h"
+#include "mesh/backoff.h"
+#include "mesh/link.h"
+#include "mesh/link_file.h"
+
+/* One file's link. */
+struct link {
+	struct links *links; /* A reference. */
+	struct link *next;
+	char *file; /* Its name in the directory. */
+	uint64_t file_hash;
+	struct arena arena; /* Of 'config'. */
+	struct link_config config;
+	bool is_removed; /* Freed once its connection has ended. */
+
+	struct tls_options tls;
+	struct stream *stream; /* While dialling. */
+	struct http_session *session;
+	struct http_call *catalogue_call;
+	struct buf line;    /* The catalogue's line so far. */
+	struct err failure; /* Why we ended the session; code 0: somebody else did. */
+	size_t next_index;  /* The address to try next. */
+	size_t tried;       /* Addresses tried since it last worked. */
+	struct backoff backoff;
+	struct timer timer; /* To dial again; while connected, for the catalogue's silence. */
+	struct link_call *waiting; /* For the first connection. */
+	struct link_call *active;  /* Over the session. */
+	uint64_t counted_received; /* Of the session's bytes. */
+	uint64_t counted_sent;
+
+	/* Guarded. */
+	size_t address_index; /* In use, or tried last. */
+	enum link_state state;
+	int64_t since_ms;
+	int64_t rtt_ns;
+	int64_t confirmed_ns; /* When the catalogue last was; 0: never. */
+	int64_t cert_not_after_ms;
+	uint64_t received_bytes;
+	uint64_t sent_bytes;
+	char identity[256];
+	char last_error[512];
+	struct arena exports_arena;
+	struct link_export *exports;
+	size_t export_count;
+
+	/* NULL once removed. */
+	struct metric *received_metric;
+	struct metric *sent_metric;
+	struct metric *up_metric;
+	struct metric *rtt_metric;
+	struct metric *expiry_metric;
+};
+
+struct links {
+	_Atomic unsigned refs; /* The owner's, each link's, each call's. */
+	struct loop *loop;
+	char *directory;
+	struct tls_slot *slot;
+	void (*on_change)(void *context);
+	void *context;
+	struct watch *watch;
+	struct timer timer; /* Counts bytes and looks into the directory. */
+	struct rand rand;
+	bool is_closed;
+	uint64_t complaints; /* Hash of what was wrong with the files when last said. */
+	struct metric_family *received;
+	struct metric_family *sent;
+	struct metric_family *up;
+	struct metric_family *rtt;
+	struct metric_family *expiry;
+	struct metric_family *requests;
+	struct lock lock;
+	/* By cluster. Written by the loop under the lock, so that only others need it to read. */
+	struct link *first;
+};
+
+/* Another reference; the last release frees. Any thread. */
+struct links *links_ref(struct links *links);
+void links_unref(struct links *links);
+/* The link to a cluster, or NULL. On the loop. */
+struct link *links_find(struct links *links, struct str cluster);
+/* Tells the owner that something changed. */
+void links_changed(struct links *links);
+
+/* Begins dialling. */
+void link_start(struct link *link);
+/* Ends the connection and all calls; frees the link, at once or when the connection is gone. */
+void link_remove(struct link *link, const char *why);
+/* Dials at once if it waits for that. */
+void link_retry(struct link *link);
+/* Adds what the session moved since the last time to the counters. */
+void link_count_bytes(struct link *link);
+/* Frees all of it but the list it stands in. */
+void link_free(struct link *link);
+
+/* The link is up: what waited for it goes out. */
+void link_calls_send_waiting(struct link *link);
+/* Ends what waits, and what is under way ('reason' says why). */
+void link_calls_fail(struct link *link, const struct err *reason);
+
+#endif

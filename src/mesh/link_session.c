@@ -1,0 +1,363 @@
+/*
+ * One link's connection. It is up once the gateway has sent its catalogue: in TLS 1.3 a client is
+ * through with the handshake before the server has judged its certificate, so only an answer shows
+ * that both sides accept each other.
+ */
+#include "base/check.h"
+#include "base/log.h"
+#include "mesh/catalogue.h"
+#include "mesh/link_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DIAL_TIMEOUT_MS 10000
+/* Before the next address of several is tried. */
+#define NEXT_ADDRESS_MS 50
+
+static struct loop *loop_of(const struct link *link) {
+	return link->links->loop;
+}
+
+static void set_gauge(struct metric *metric, double value) {
+	if (metric) {
+		metric_set(metric, value);
+	}
+}
+
+/* 'why' is empty for a link that is up. */
+static void set_state(struct link *link, enum link_state state, const char *why) {
+	struct links *links = link->links;
+	lock_take(&links->lock);
+	if (link->state != state || link->since_ms == 0) {
+		link->since_ms = clock_now_ms(loop_clock(links->loop));
+	}
+	link->state = state;
+	(void)snprintf(link->last_error, sizeof(link->last_error), "%s", why);
+	lock_drop(&links->lock);
+	set_gauge(link->up_metric, state == LINK_UP);
+}
+
+void link_count_bytes(struct link *link) {
+	if (!link->session) {
+		return;
+	}
+	uint64_t received = http_session_received_bytes(link->session);
+	uint64_t sent = http_session_sent_bytes(link->session);
+	uint64_t received_more = received - link->counted_received;
+	uint64_t sent_more = sent - link->counted_sent;
+	if (received_more == 0 && sent_more == 0) {
+		return;
+	}
+	link->counted_received = received;
+	link->counted_sent = sent;
+	lock_take(&link->links->lock);
+	link->received_bytes += received_more;
+	link->sent_bytes += sent_more;
+	lock_drop(&link->links->lock);
+	if (link->received_metric) {
+		metric_add(link->received_metric, (double)received_more);
+		metric_add(link->sent_metric, (double)sent_more);
+	}
+}
+
+void link_free(struct link *link) {
+	CHECK(!link->stream && !link->session && !link->waiting && !link->active);
+	loop_timer_clear(loop_of(link), &link->timer);
+	buf_deinit(&link->line);
+	arena_deinit(&link->exports_arena);
+	arena_deinit(&link->arena);
+	free(link->file);
+	links_unref(link->links);
+	free(link);
+}
+
+/* The connection is gone, or never came to be. */
+static void go_down(struct link *link, const struct err *reason) {
+	if (link->is_removed) {
+		link_free(link);
+		return;
+	}
+	bool was_up = link->state == LINK_UP;
+	bool is_news = was_up || strcmp(link->last_error, reason->text) != 0;
+	if (is_news) {
+		log_warn("link down", KV("cluster", link->config.cluster.ptr),
+			KV("address", link->config.addresses[link->address_index].text.ptr),
+			KV_ERR(reason));
+	}
+	set_state(link, LINK_DOWN, reason->text);
+	link_calls_fail(link, reason);
+	link->tried++;
+	bool has_others = link->tried < link->config.address_count;
+	int64_t wait_ms = NEXT_ADDRESS_MS;
+	if (!has_others) {
+		link->tried = 0;
+		wait_ms = backoff_next(&link->backoff, &link->links->rand,
+			loop_now_ns(loop_of(link)), reason->code == ERR_DENIED);
+	}
+	link->next_index = (link->address_index + 1) % link->config.address_count;
+	loop_timer_after_ms(loop_of(link), &link->timer, wait_ms);
+	if (is_news) {
+		links_changed(link->links);
+	}
+}
+
+static void on_session_close(struct http_session *session, const struct err *reason) {
+	struct link *link = http_session_context(session);
+	struct err err = { 0 };
+	link_count_bytes(link);
+	link->session = NULL;
+	link->catalogue_call = NULL;
+	loop_timer_clear(loop_of(link), &link->timer);
+	if (link->failure.code != 0) {
+		err = link->failure;
+	} else if (reason) {
+		err = *reason;
+	} else {
+		(void)err_set(&err, ERR_CLOSED, "the gateway closed the connection");
+	}
+	go_down(link, &err);
+}
+
+static void on_rtt(struct http_session *session, int64_t rtt_ns) {
+	struct link *link = http_session_context(session);
+	lock_take(&link->links->lock);
+	link->rtt_ns = rtt_ns;
+	lock_drop(&link->links->lock);
+	set_gauge(link->rtt_metric, (double)rtt_ns / (double)NS_PER_S);
+}
+
+/* Ends the session for a reason of our own. */
+static void end_session(struct link *link, const struct err *reason) {
+	if (link->failure.code == 0) {
+		link->failure = *reason;
+	}
+	http_session_abort(link->session);
+}
+
+static void take_exports(struct link *link, const struct catalogue *catalogue) {
+	struct arena arena = { 0 };
+	struct link_export *exports = ARENA_NEW(&arena, struct link_export, catalogue->count);
+	for (size_t i = 0; i < catalogue->count; i++) {
+		exports[i] = (struct link_export){
+			.name = arena_copy(&arena, catalogue->entries[i].name),
+			.kind = arena_copy(&arena, catalogue->entries[i].kind),
+			.version = catalogue->entries[i].version,
+		};
+	}
+	lock_take(&link->links->lock);
+	struct arena old = link->exports_arena;
+	link->exports_arena = arena;
+	link->exports = exports;
+	link->export_count = catalogue->count;
+	lock_drop(&link->links->lock);
+	arena_deinit(&old);
+}
+
+static void come_up(struct link *link) {
+	backoff_reset(&link->backoff);
+	link->tried = 0;
+	log_info("link up", KV("cluster", link->config.cluster.ptr),
+		KV("address", link->config.addresses[link->address_index].text.ptr),
+		KV("identity", link->identity));
+	set_state(link, LINK_UP, "");
+	link_calls_send_waiting(link);
+}
+
+static void take_document(struct link *link, struct str line) {
+	AUTO(arena_deinit) struct arena arena = { 0 };
+	struct catalogue catalogue;
+	struct err err = { 0 };
+	if (catalogue_parse(&arena, line, &catalogue, &err) < 0) {
+		end_session(link, &err);
+		return;
+	}
+	loop_timer_after_ms(loop_of(link), &link->timer, CATALOGUE_SILENCE_MS);
+	lock_take(&link->links->lock);
+	link->confirmed_ns = loop_now_ns(loop_of(link));
+	lock_drop(&link->links->lock);
+	if (catalogue.is_heartbeat) {
+		return;
+	}
+	take_exports(link, &catalogue);
+	log_debug("catalogue received", KV("cluster", link->config.cluster.ptr),
+		KV_INT("exports", catalogue.count));
+	if (link->state != LINK_UP) {
+		come_up(link);
+	}
+	links_changed(link->links);
+}
+
+static void on_catalogue_head(
+	struct http_call *call, int status, const struct http_headers *headers) {
+	struct link *link = http_call_context(call);
+	(void)headers;
+	if (status != 200) {
+		struct err err = { 0 };
+		(void)err_set(&err, ERR_DENIED,
+			"the gateway answered %d when asked for its catalogue%s", status,
+			status == 508 ? ": is this its own identity?" : "");
+		end_session(link, &err);
+	}
+}
+
+static bool on_catalogue_data(struct http_call *call, struct str bytes) {
+	struct link *link = http_call_context(call);
+	while (bytes.len > 0 && link->catalogue_call == call) {
+		size_t newline = str_find(bytes, '\n');
+		if (newline == SIZE_MAX) {
+			buf_add_str(&link->line, bytes);
+			break;
+		}
+		buf_add_str(&link->line, str_first(bytes, newline));
+		bytes = str_from(bytes, newline + 1);
+		take_document(link, buf_str(&link->line));
+		buf_reset(&link->line);
+	}
+	if (link->line.len > CATALOGUE_LINE_MAX) {
+		struct err err = { 0 };
+		(void)err_set(&err, ERR_LIMIT, "catalogue: a line longer than %u bytes",
+			CATALOGUE_LINE_MAX);
+		buf_reset(&link->line);
+		end_session(link, &err);
+	}
+	return true;
+}
+
+static void on_catalogue_end(struct http_call *call, const struct err *failure) {
+	struct link *link = http_call_context(call);
+	struct err err = { 0 };
+	link->catalogue_call = NULL;
+	if (failure) {
+		err = *failure;
+	} else {
+		(void)err_set(&err, ERR_CLOSED, "the gateway ended its catalogue");
+	}
+	/* A session that goes away by itself says better why. */
+	if (link->failure.code == 0 && err.code != ERR_CLOSED) {
+		link->failure = err;
+	}
+	http_session_abort(link->session);
+}
+
+static const struct http_call_ops catalogue_ops = {
+	.on_head = on_catalogue_head,
+	.on_data = on_catalogue_data,
+	.on_end = on_catalogue_end,
+};
+
+static void on_open(struct stream *stream) {
+	struct link *link = stream_context(stream);
+	const struct tls_peer *peer = stream_peer(stream);
+	lock_take(&link->links->lock);
+	(void)snprintf(link->identity, sizeof(link->identity), "%s", peer->identity);
+	link->cert_not_after_ms = peer->not_after_ms;
+	lock_drop(&link->links->lock);
+	set_gauge(link->expiry_metric, (double)(peer->not_after_ms / MS_PER_S));
+	link->stream = NULL;
+	link->counted_received = 0;
+	link->counted_sent = 0;
+	link->failure = (struct err){ 0 };
+	buf_reset(&link->line);
+	link->session = http_session_new(stream, &(struct http_session_options){
+							 .context = link,
+							 .on_close = on_session_close,
+							 .on_rtt = on_rtt,
+						 });
+	loop_timer_after_ms(loop_of(link), &link->timer, DIAL_TIMEOUT_MS);
+	const struct http_request request = {
+		.method = STR("GET"),
+		.scheme = STR("https"),
+		.authority = STR("atoll"),
+		.target = STR("/atoll/v1/catalogue?watch=1"),
+	};
+	struct err err = { 0 };
+	if (http_session_request(link->session, &request, 0, &catalogue_ops, link,
+		    &link->catalogue_call, &err) < 0) {
+		end_session(link, &err);
+	}
+}
+
+static void on_stream_data(struct stream *stream, struct str bytes) {
+	(void)stream, (void)bytes;
+}
+
+static void on_stream_close(struct stream *stream, const struct err *reason) {
+	struct link *link = stream_context(stream);
+	struct err err = { 0 };
+	link->stream = NULL;
+	if (reason) {
+		err = *reason;
+	} else {
+		(void)err_set(&err, ERR_CLOSED, "the connection was closed");
+	}
+	go_down(link, &err);
+}
+
+static const struct stream_ops dial_ops = {
+	.on_open = on_open,
+	.on_data = on_stream_data,
+	.on_close = on_stream_close,
+};
+
+static void dial(struct link *link) {
+	const struct link_address *address = &link->config.addresses[link->next_index];
+	lock_take(&link->links->lock);
+	link->address_index = link->next_index;
+	lock_drop(&link->links->lock);
+	link->stream = stream_connect(loop_of(link), address->host.ptr, address->port,
+		&(struct stream_options){
+			.ops = &dial_ops,
+			.context = link,
+			.tls = &link->tls,
+			.open_timeout_ms = DIAL_TIMEOUT_MS,
+		});
+}
+
+static void on_timer(struct timer *timer) {
+	struct link *link = CONTAINER_OF(timer, struct link, timer);
+	if (!link->session) {
+		dial(link);
+		return;
+	}
+	struct err err = { 0 };
+	(void)err_set(&err, ERR_TIMEOUT, "no word from the gateway for %d s",
+		(link->state == LINK_UP ? CATALOGUE_SILENCE_MS : DIAL_TIMEOUT_MS) / 1000);
+	end_session(link, &err);
+}
+
+void link_start(struct link *link) {
+	static const char *const protocols[] = { "h2", NULL };
+	link->tls = (struct tls_options){
+		.slot = link->links->slot,
+		.alpn = protocols,
+		.server_name = link->config.identity.ptr,
+		.expect_identity = link->config.identity.ptr,
+	};
+	link->timer.run = on_timer;
+	set_state(link, LINK_CONNECTING, "");
+	dial(link);
+}
+
+void link_retry(struct link *link) {
+	if (!link->session && !link->stream) {
+		backoff_reset(&link->backoff);
+		loop_timer_clear(loop_of(link), &link->timer);
+		dial(link);
+	}
+}
+
+void link_remove(struct link *link, const char *why) {
+	struct err err = { 0 };
+	(void)err_set(&err, ERR_CLOSED, "the link was removed: %s", why);
+	link->is_removed = true;
+	loop_timer_clear(loop_of(link), &link->timer);
+	link_calls_fail(link, &err);
+	if (link->session) {
+		http_session_abort(link->session);
+	} else if (link->stream) {
+		stream_abort(link->stream, NULL);
+	} else {
+		link_free(link);
+	}
+}

@@ -1,0 +1,54 @@
+#include "mesh/refusal.h"
+
+#include <openssl/x509_vfy.h>
+#include <string.h>
+
+/* OpenSSL's own sentence stands in the text of a refusal, so it is what tells them apart. */
+static const struct {
+	int code;
+	const char *reason;
+} certificate_reasons[] = {
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "wrong_anchor" },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "wrong_anchor" },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "wrong_anchor" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "wrong_anchor" },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "wrong_anchor" },
+	{ X509_V_ERR_CERT_SIGNATURE_FAILURE, "wrong_anchor" },
+	{ X509_V_ERR_CERT_HAS_EXPIRED, "expired" },
+	{ X509_V_ERR_CERT_NOT_YET_VALID, "not_yet_valid" },
+	{ X509_V_ERR_PERMITTED_VIOLATION, "name_constraint" },
+	{ X509_V_ERR_EXCLUDED_VIOLATION, "name_constraint" },
+	{ X509_V_ERR_UNSUPPORTED_NAME_SYNTAX, "name_constraint" },
+};
+
+static const struct {
+	const char *part;
+	const char *reason;
+} text_reasons[] = {
+	{ "sent no certificate", "no_certificate" },
+	{ "(ALPN)", "protocol" },
+	{ "refused: ", "certificate" },
+	{ "certificate", "identity" },
+	{ "expected", "identity" },
+};
+
+const char *refusal_reason(const struct err *refusal) {
+	if (refusal->code == ERR_TIMEOUT) {
+		return "timeout";
+	}
+	if (refusal->code != ERR_DENIED) {
+		return refusal->code == ERR_IO ? "protocol" : "other";
+	}
+	for (size_t i = 0; i < sizeof(certificate_reasons) / sizeof(certificate_reasons[0]); i++) {
+		if (strstr(refusal->text,
+			    X509_verify_cert_error_string(certificate_reasons[i].code))) {
+			return certificate_reasons[i].reason;
+		}
+	}
+	for (size_t i = 0; i < sizeof(text_reasons) / sizeof(text_reasons[0]); i++) {
+		if (strstr(refusal->text, text_reasons[i].part)) {
+			return text_reasons[i].reason;
+		}
+	}
+	return "other";
+}
