@@ -32,6 +32,7 @@ void x509_format_pem(X509 *certificate, struct buf *out);
 /* Appends as unencrypted PKCS #8 PEM. */
 void x509_format_key(EVP_PKEY *key, struct buf *out);
 
+/* Milliseconds since 1970. */
 int64_t x509_not_before_ms(const X509 *certificate);
 int64_t x509_not_after_ms(const X509 *certificate);
 /* The first common name of the subject, or "". */
