@@ -1,0 +1,15 @@
+/*
+ * The scraper as its parts see it.
+ */
+#ifndef SCRAPE_SCRAPER_H
+#define SCRAPE_SCRAPER_H
+
+#include "scrape/job.h"
+
+struct scraper {
+	struct run_shared shared;
+	char *external_host;
+	struct job *jobs; /* Changes under shared.lock. */
+};
+
+#endif
