@@ -376,9 +376,11 @@ void loop_free(struct loop *loop) {
 		free(chunk);
 	}
 	timer_heap_deinit(&loop->timers);
+	lock_take(&loop->lock);
+	free(loop->posts.items);
+	lock_drop(&loop->lock);
 	lock_deinit(&loop->lock);
 	buf_deinit(&loop->sent);
-	free(loop->posts.items);
 	free(loop->running.items);
 	free(loop->received);
 	free(loop->plain);

@@ -202,16 +202,22 @@ int64_t tls_identity_chain_not_after_ms(const struct tls_identity *identity) {
 struct tls_slot *tls_slot_new(struct tls_identity *identity) {
 	struct tls_slot *slot = MEMORY_NEW(struct tls_slot, 1);
 	lock_init(&slot->lock, LOCK_RANK_LEAF);
+	lock_take(&slot->lock);
 	slot->identity = tls_identity_ref(identity);
+	lock_drop(&slot->lock);
 	return slot;
 }
 
 void tls_slot_free(struct tls_slot *slot) {
-	if (slot) {
-		tls_identity_unref(slot->identity);
-		lock_deinit(&slot->lock);
-		free(slot);
+	if (!slot) {
+		return;
 	}
+	lock_take(&slot->lock);
+	struct tls_identity *identity = slot->identity;
+	lock_drop(&slot->lock);
+	tls_identity_unref(identity);
+	lock_deinit(&slot->lock);
+	free(slot);
 }
 
 void tls_slot_swap(struct tls_slot *slot, struct tls_identity *identity) {

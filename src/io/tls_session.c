@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,8 +97,9 @@ static bool prepare_client(struct tls_session *session) {
 	if (!options->server_name) {
 		return true;
 	}
-	// NOLINTNEXTLINE(clang-diagnostic-cast-qual): OpenSSL's macro casts
-	return SSL_set_tlsext_host_name(session->ssl, options->server_name) == 1;
+	char name[TLSEXT_MAXLEN_host_name + 1]; /* OpenSSL's macro takes no const. */
+	int len = snprintf(name, sizeof(name), "%s", options->server_name);
+	return (size_t)len < sizeof(name) && SSL_set_tlsext_host_name(session->ssl, name) == 1;
 }
 
 int tls_session_new(const struct tls_options *options, bool is_client, struct tls_session **out,
