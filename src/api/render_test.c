@@ -25,7 +25,7 @@ static void begin(struct fixture *fixture, bool is_range) {
 	columns[0].labels = (struct labels){ first, 1 };
 	columns[1].labels = (struct labels){ second, 1 };
 	step_set(&columns[0], 0, 1);
-	step_set(&columns[1], 0, -INFINITY);
+	step_set(&columns[1], 0, -(double)INFINITY);
 	if (is_range) {
 		step_set(&columns[0], 1, 0.1);
 		step_set(&columns[0], 2, 1e21);

@@ -132,7 +132,7 @@ static void refresh(void *context) {
 
 /* A copy of a cluster's figures; says whether its number of series is old. */
 static struct hub_figures copy_figures(struct hub *hub, struct str cluster, bool *is_old) {
-	struct hub_figures copy = { .head_series = NAN };
+	struct hub_figures copy = { .head_series = (double)NAN };
 	lock_take(&hub->lock);
 	const struct hub_figures *figures = hub_figures_locked(hub, cluster);
 	if (figures) {

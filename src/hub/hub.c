@@ -32,12 +32,14 @@ struct hub *hub_new(const struct hub_options *options) {
 }
 
 void hub_free(struct hub *hub) {
+	lock_take(&hub->lock);
 	while (hub->figures) {
 		struct hub_figures *figures = hub->figures;
 		hub->figures = figures->next;
 		free(figures->cluster);
 		free(figures);
 	}
+	lock_drop(&hub->lock);
 	lock_deinit(&hub->lock);
 	free(hub);
 }
@@ -58,7 +60,7 @@ struct hub_figures *hub_figures_locked(struct hub *hub, struct str cluster) {
 	struct hub_figures *figures = MEMORY_NEW(struct hub_figures, 1);
 	figures->cluster = strndup(cluster.ptr, cluster.len);
 	CHECK(figures->cluster);
-	figures->head_series = NAN;
+	figures->head_series = (double)NAN;
 	figures->next = hub->figures;
 	hub->figures = figures;
 	hub->figure_count++;
