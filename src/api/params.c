@@ -9,12 +9,17 @@
 #define TIME_SECONDS_MAX 9.2e15
 #define DURATION_SECONDS_MAX 9.2e9
 
+static bool is_form(struct str content_type) {
+	struct str type = str_trim(str_cut(&content_type, ';'));
+	return str_equal_nocase(type, STR("application/x-www-form-urlencoded"));
+}
+
 int params_collect(struct exchange *exchange, struct uri_params *params, struct err *err) {
 	const struct http_request *request = exchange_request(exchange);
 	struct arena *arena = exchange_arena(exchange);
 	/* The form comes first: Go's FormValue prefers the body's value over the URL's. */
 	struct str type = http_headers_get(&request->headers, STR("content-type"));
-	if (request->body.len > 0 && str_starts(type, STR("application/x-www-form-urlencoded"))) {
+	if (request->body.len > 0 && is_form(type)) {
 		int rc = uri_params_parse(arena, request->body, params, err);
 		if (rc < 0) {
 			return err_wrap(err, rc, "error parsing form values");
@@ -24,7 +29,7 @@ int params_collect(struct exchange *exchange, struct uri_params *params, struct 
 	return rc < 0 ? err_wrap(err, rc, "error parsing form values") : 0;
 }
 
-static int invalid(const char *name, int code, struct err *err) {
+int param_invalid(const char *name, int code, struct err *err) {
 	return err_wrap(err, code, "invalid parameter \"%s\"", name);
 }
 
@@ -37,6 +42,16 @@ static int parse_time(struct str text, int64_t *out, struct err *err) {
 		return 0;
 	}
 	if (time_parse_rfc3339(text, out)) {
+		return 0;
+	}
+	/* What Go clients send for "since ever" and "for ever": years that RFC 3339 has no room
+	 * for. */
+	if (str_equal(text, STR("-292273086-05-16T16:47:06Z"))) {
+		*out = INT64_MIN;
+		return 0;
+	}
+	if (str_equal(text, STR("292277025-08-18T07:12:54.999999999Z"))) {
+		*out = INT64_MAX;
 		return 0;
 	}
 	return err_set(err, ERR_INVAL, "cannot parse \"%.*s\" to a valid timestamp", STR_ARG(text));
@@ -68,7 +83,11 @@ int param_time(const struct uri_params *params, const char *name, int64_t absent
 		return 0;
 	}
 	int rc = parse_time(text, out, err);
-	return rc < 0 ? invalid(name, rc, err) : 0;
+	if (rc < 0) {
+		(void)err_wrap(err, rc, "Invalid time value for '%s'", name);
+		return param_invalid(name, rc, err);
+	}
+	return 0;
 }
 
 int param_duration(const struct uri_params *params, const char *name, int64_t absent_ms,
@@ -79,7 +98,7 @@ int param_duration(const struct uri_params *params, const char *name, int64_t ab
 		return 0;
 	}
 	int rc = parse_duration(text, out, err);
-	return rc < 0 ? invalid(name, rc, err) : 0;
+	return rc < 0 ? param_invalid(name, rc, err) : 0;
 }
 
 int param_limit(const struct uri_params *params, size_t *out, struct err *err) {
@@ -88,11 +107,11 @@ int param_limit(const struct uri_params *params, size_t *out, struct err *err) {
 	if (text.len > 0 && !str_to_i64(text, &limit)) {
 		(void)err_set(err, ERR_INVAL, "strconv.Atoi: parsing \"%.*s\": invalid syntax",
 			STR_ARG(text));
-		return invalid("limit", ERR_INVAL, err);
+		return param_invalid("limit", ERR_INVAL, err);
 	}
 	if (limit < 0) {
 		(void)err_set(err, ERR_INVAL, "limit must be non-negative");
-		return invalid("limit", ERR_INVAL, err);
+		return param_invalid("limit", ERR_INVAL, err);
 	}
 	*out = (size_t)limit;
 	return 0;
@@ -110,7 +129,7 @@ static int read_common(const struct uri_params *params, struct query_request *re
 		!str_equal(partial, STR("abort"))) {
 		(void)err_set(
 			err, ERR_INVAL, "\"%.*s\" is neither warn nor abort", STR_ARG(partial));
-		rc = invalid("partial_response", ERR_INVAL, err);
+		rc = param_invalid("partial_response", ERR_INVAL, err);
 	}
 	if (rc < 0) {
 		return rc;
@@ -140,7 +159,7 @@ int params_instant(const struct uri_params *params, int64_t now_ms, struct query
 static int require_time(
 	const struct uri_params *params, const char *name, int64_t *out, struct err *err) {
 	int rc = parse_time(uri_params_get(params, str_of(name), NULL), out, err);
-	return rc < 0 ? invalid(name, rc, err) : 0;
+	return rc < 0 ? param_invalid(name, rc, err) : 0;
 }
 
 int params_range(const struct uri_params *params, struct query_request *request,
@@ -157,17 +176,17 @@ int params_range(const struct uri_params *params, struct query_request *request,
 	}
 	if (rc == 0 && end_ms < start_ms) {
 		(void)err_set(err, ERR_INVAL, "end timestamp must not be before start time");
-		rc = invalid("end", ERR_INVAL, err);
+		rc = param_invalid("end", ERR_INVAL, err);
 	}
 	if (rc == 0) {
 		rc = parse_duration(uri_params_get(params, STR("step"), NULL), &step_ms, err);
-		rc = rc < 0 ? invalid("step", rc, err) : 0;
+		rc = rc < 0 ? param_invalid("step", rc, err) : 0;
 	}
 	if (rc == 0 && step_ms <= 0) {
 		(void)err_set(err, ERR_INVAL,
 			"zero or negative query resolution step widths are not accepted. Try a "
 			"positive integer");
-		rc = invalid("step", ERR_INVAL, err);
+		rc = param_invalid("step", ERR_INVAL, err);
 	}
 	if (rc < 0) {
 		return rc;
@@ -198,19 +217,18 @@ static int parse_selector(
 	struct str text, struct expr_tree *tree, struct selector **out, struct err *err) {
 	int rc = promql_parse_selector(text, tree, out, err);
 	if (rc < 0) {
-		return invalid("match[]", rc, err);
+		return rc;
 	}
 	for (size_t i = 0; i < (*out)->matcher_count; i++) {
 		if (!matcher_matches_empty(&(*out)->matchers[i])) {
 			return 0;
 		}
 	}
-	(void)err_set(err, ERR_INVAL, "match[] must contain at least one non-empty matcher");
-	return invalid("match[]", ERR_INVAL, err);
+	return err_set(err, ERR_INVAL, "match[] must contain at least one non-empty matcher");
 }
 
 int params_meta(const struct uri_params *params, struct expr_tree *trees, struct arena *arena,
-	struct meta_request *request, struct err *err) {
+	struct meta_request *request, bool *bad_match, struct err *err) {
 	size_t count = params_count(params, STR("match[]"));
 	int rc = param_limit(params, &request->limit, err);
 	if (rc == 0) {
@@ -232,6 +250,7 @@ int params_meta(const struct uri_params *params, struct expr_tree *trees, struct
 			params->items[i].value, &trees[at], &request->selectors[at], err);
 		request->selector_count++;
 		if (rc < 0) {
+			*bad_match = true;
 			return rc;
 		}
 	}

@@ -212,17 +212,23 @@ static void put_shares(struct json_writer *json, const struct source_answer *ans
 	json_end_array(json);
 }
 
-static void put_stats(struct json_writer *json, const struct source_answer *answer) {
+static void put_seconds(struct json_writer *json, const char *key, int64_t ns) {
+	json_key(json, str_of(key));
+	json_put_double(json, (double)ns / (double)NS_PER_S);
+}
+
+static void put_stats(
+	struct json_writer *json, const struct source_answer *answer, int64_t waited_ns) {
 	const struct query_stats *stats = &answer->result.stats;
-	double seconds = (double)stats->eval_ns / (double)NS_PER_S;
+
 	json_key(json, STR("stats"));
 	json_begin_object(json);
 	json_key(json, STR("timings"));
 	json_begin_object(json);
-	json_key(json, STR("evalTotalTime"));
-	json_put_double(json, seconds);
-	json_key(json, STR("execTotalTime"));
-	json_put_double(json, seconds);
+	put_seconds(json, "evalTotalTime", stats->eval_ns);
+	put_seconds(json, "innerEvalTime", stats->eval_ns);
+	put_seconds(json, "execQueueTime", waited_ns);
+	put_seconds(json, "execTotalTime", waited_ns + stats->eval_ns);
 	json_end_object(json);
 	json_key(json, STR("samples"));
 	json_begin_object(json);
@@ -238,7 +244,7 @@ static void put_stats(struct json_writer *json, const struct source_answer *answ
 }
 
 bool render_result(struct json_writer *json, const struct source_answer *answer,
-	const struct query_request *request, bool with_stats) {
+	const struct query_request *request, const int64_t *waited_ns) {
 	const struct query_result *result = &answer->result;
 	bool truncated = false;
 	json_begin_object(json);
@@ -264,8 +270,8 @@ bool render_result(struct json_writer *json, const struct source_answer *answer,
 		json_key(json, STR("result"));
 		truncated = put_columns(json, result, false, request->limit);
 	}
-	if (with_stats) {
-		put_stats(json, answer);
+	if (waited_ns) {
+		put_stats(json, answer, *waited_ns);
 	}
 	json_end_object(json);
 	return truncated;

@@ -19,15 +19,16 @@ void render_end(struct json_writer *json, const struct annotations *notes, bool 
 int render_error(struct buf *out, const struct err *err);
 
 /*
- * The data of a query: {"resultType":...,"result":[...]} with stats if asked for. At most 'limit'
- * series (0: all); returns whether some were left out.
+ * The data of a query: {"resultType":...,"result":[...]}, with stats unless 'waited_ns' (how long
+ * it waited for a thread) is NULL. At most request->limit series (0: all); returns whether some
+ * were left out.
  */
 bool render_result(struct json_writer *json, const struct source_answer *answer,
-	const struct query_request *request, bool with_stats);
+	const struct query_request *request, const int64_t *waited_ns);
 
-/* A label set as an object. */
+/* {"name":"value",...} */
 void render_labels(struct json_writer *json, const struct labels *set);
-/* Returns whether 'limit' left some out. */
+/* A list as the data, at most 'limit' (0: all); returns whether some were left out. */
 bool render_strings(struct json_writer *json, const struct str_list *list, size_t limit);
 bool render_series(struct json_writer *json, const struct labels_list *list, size_t limit);
 

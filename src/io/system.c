@@ -91,6 +91,22 @@ void system_hostname(char *out, size_t size) {
 	out[size - 1] = '\0';
 }
 
+void system_working_directory(char *out, size_t size) {
+	if (!getcwd(out, size)) {
+		out[0] = '\0';
+	}
+}
+
+size_t system_thread_count(void) {
+	struct dir_list tasks = { 0 };
+	if (dir_list("/proc/self/task", &tasks, NULL) < 0) {
+		return 0;
+	}
+	size_t count = tasks.count;
+	dir_list_free(&tasks);
+	return count;
+}
+
 void system_self_path(char *out, size_t size) {
 	ssize_t len = readlink("/proc/self/exe", out, size - 1);
 	out[len > 0 ? len : 0] = '\0';

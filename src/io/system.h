@@ -16,6 +16,10 @@ size_t system_cpu_count(void);
 uint64_t system_memory_bytes(void);
 /* The host's name into 'out' (of 'size' bytes). */
 void system_hostname(char *out, size_t size);
+/* The current directory into 'out' (of 'size' bytes); empty if it cannot be told. */
+void system_working_directory(char *out, size_t size);
+/* Threads of this process; 0 if they cannot be counted. */
+size_t system_thread_count(void);
 /* This program's own file, for starting it again. */
 void system_self_path(char *out, size_t size);
 /* Whether a program of that name is in PATH (or, with a '/', is executable). */

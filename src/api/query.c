@@ -1,0 +1,319 @@
+/*
+ * What is asked of the source: queries, and the series, names and documents that help to write
+ * them.
+ */
+#include "api/job.h"
+#include "api/params.h"
+#include "api/render.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+/*
+ * One more than the client wants tells whether the limit left something out: sources may stop
+ * there.
+ */
+static size_t limit_to_ask(size_t limit) {
+	return limit > 0 && limit < SIZE_MAX ? limit + 1 : limit;
+}
+
+static void evaluate(struct job *job, struct query_request *request, int64_t timeout_ms) {
+	struct source *source = job->api->options.source;
+	struct source_answer answer = { 0 };
+	struct str stats = uri_params_get(&job->params, STR("stats"), NULL);
+	size_t limit = request->limit;
+	struct json_writer json;
+	struct err err = { 0 };
+
+	job_set_deadline(job, timeout_ms);
+	request->control = &job->control;
+	request->limit = limit_to_ask(limit);
+	int rc = source->ops->query(source, request, &job->arena, &answer, &err);
+	if (rc < 0) {
+		if (rc == ERR_INVAL) {
+			(void)param_invalid("query", rc, &err);
+		}
+		job_fail(job, &err);
+		return;
+	}
+	request->limit = limit;
+	json_writer_init(&json, &job->body);
+	render_begin(&json);
+	bool truncated =
+		render_result(&json, &answer, request, stats.len > 0 ? &job->waited_ns : NULL);
+	render_end(&json, &answer.result.notes, truncated);
+}
+
+static void run_query(struct job *job) {
+	int64_t timeout_ms = job->api->options.query_timeout_ms;
+	int64_t now_ms = clock_now_ms(job->api->options.clock);
+	struct query_request request = { 0 };
+	struct err err = { 0 };
+
+	if (params_instant(&job->params, now_ms, &request, &timeout_ms, &err) < 0) {
+		job_fail(job, &err);
+		return;
+	}
+	evaluate(job, &request, timeout_ms);
+}
+
+static void run_query_range(struct job *job) {
+	int64_t timeout_ms = job->api->options.query_timeout_ms;
+	struct query_request request = { 0 };
+	struct err err = { 0 };
+
+	if (params_range(&job->params, &request, &timeout_ms, &err) < 0) {
+		job_fail(job, &err);
+		return;
+	}
+	evaluate(job, &request, timeout_ms);
+}
+
+/* One question about series; writes the data and says whether 'limit' left something out. */
+typedef int meta_fn(struct job *job, const struct meta_request *request, size_t limit,
+	struct json_writer *json, struct annotations *notes, bool *truncated, struct err *err);
+
+/* Reads match[], start, end and limit, asks, and writes the answer. */
+static int ask(struct job *job, struct expr_tree *trees, meta_fn *question, bool *bad_match,
+	struct err *err) {
+	struct meta_request request = { .control = &job->control };
+	struct annotations notes = { 0 };
+	struct json_writer json;
+	bool truncated = false;
+	int rc = params_meta(&job->params, trees, &job->arena, &request, bad_match, err);
+
+	if (rc < 0) {
+		return rc;
+	}
+	size_t limit = request.limit;
+	request.limit = limit_to_ask(limit);
+	job_set_deadline(job, job->api->options.query_timeout_ms);
+	json_writer_init(&json, &job->body);
+	render_begin(&json);
+	rc = question(job, &request, limit, &json, &notes, &truncated, err);
+	if (rc < 0) {
+		return rc;
+	}
+	render_end(&json, &notes, truncated);
+	return 0;
+}
+
+static void run_meta(struct job *job, meta_fn *question, bool names_match) {
+	size_t count = params_count(&job->params, STR("match[]"));
+	struct expr_tree *trees = MEMORY_NEW(struct expr_tree, count + 1);
+	struct err err = { 0 };
+	bool bad_match = false;
+
+	if (ask(job, trees, question, &bad_match, &err) < 0) {
+		if (bad_match && names_match) {
+			(void)param_invalid("match[]", err.code, &err);
+		}
+		job_fail(job, &err);
+	}
+	for (size_t i = 0; i < count; i++) {
+		expr_tree_deinit(&trees[i]);
+	}
+	free(trees);
+}
+
+static int ask_series(struct job *job, const struct meta_request *request, size_t limit,
+	struct json_writer *json, struct annotations *notes, bool *truncated, struct err *err) {
+	struct source *source = job->api->options.source;
+	struct labels_list list = { 0 };
+	int rc = source->ops->series(source, request, &job->arena, &list, notes, err);
+
+	if (rc == 0) {
+		*truncated = render_series(json, &list, limit);
+	}
+	return rc;
+}
+
+static int ask_labels(struct job *job, const struct meta_request *request, size_t limit,
+	struct json_writer *json, struct annotations *notes, bool *truncated, struct err *err) {
+	struct source *source = job->api->options.source;
+	struct str_list list = { 0 };
+	int rc = source->ops->label_names(source, request, &job->arena, &list, notes, err);
+
+	if (rc == 0) {
+		*truncated = render_strings(json, &list, limit);
+	}
+	return rc;
+}
+
+static int ask_values(struct job *job, const struct meta_request *request, size_t limit,
+	struct json_writer *json, struct annotations *notes, bool *truncated, struct err *err) {
+	struct source *source = job->api->options.source;
+	struct str name = param_unescape_name(&job->arena, job->param);
+	struct str_list list = { 0 };
+
+	int rc = source->ops->label_values(source, name, request, &job->arena, &list, notes, err);
+	if (rc == 0) {
+		*truncated = render_strings(json, &list, limit);
+	}
+	return rc;
+}
+
+static void run_series(struct job *job) {
+	struct err err = { 0 };
+
+	if (params_count(&job->params, STR("match[]")) == 0) {
+		(void)err_set(&err, ERR_INVAL, "no match[] parameter provided");
+		job_fail(job, &err);
+		return;
+	}
+	run_meta(job, ask_series, true);
+}
+
+static void run_labels(struct job *job) {
+	run_meta(job, ask_labels, false);
+}
+
+static void run_values(struct job *job) {
+	struct str name = param_unescape_name(&job->arena, job->param);
+	struct err err = { 0 };
+
+	if (name.len == 0 || !str_is_utf8(name)) {
+		(void)err_set(&err, ERR_INVAL, "invalid label name: \"%.*s\"", STR_ARG(name));
+		job_fail(job, &err);
+		return;
+	}
+	run_meta(job, ask_values, false);
+}
+
+static void run_document(struct job *job) {
+	struct source *source = job->api->options.source;
+	AUTO(buf_deinit) struct buf data = { 0 };
+	struct annotations notes = { 0 };
+	struct json_writer json;
+	struct err err = { 0 };
+
+	job_set_deadline(job, job->api->options.query_timeout_ms);
+	if (source->ops->document(
+		    source, job->param, job->query, &data, &job->arena, &notes, &err) < 0) {
+		job_fail(job, &err);
+		return;
+	}
+	json_writer_init(&json, &job->body);
+	render_begin(&json);
+	json_put_raw(&json, buf_str(&data));
+	render_end(&json, &notes, false);
+}
+
+/* Writes an answer without notes whose data is this JSON. */
+static void put_data(struct job *job, struct str data) {
+	const struct annotations none = { 0 };
+	struct json_writer json;
+
+	json_writer_init(&json, &job->body);
+	render_begin(&json);
+	json_put_raw(&json, data);
+	render_end(&json, &none, false);
+}
+
+/* No rules are evaluated here, so there are truly none; the parameter is checked all the same. */
+static void run_rules(struct job *job) {
+	struct str type = uri_params_get(&job->params, STR("type"), NULL);
+	struct err err = { 0 };
+
+	if (type.len > 0 && !str_equal(type, STR("alert")) && !str_equal(type, STR("record"))) {
+		(void)err_set(&err, ERR_INVAL, "not supported value \"%.*s\"", STR_ARG(type));
+		(void)param_invalid("type", ERR_INVAL, &err);
+		job_fail(job, &err);
+		return;
+	}
+	put_data(job, STR("{\"groups\":[]}"));
+}
+
+static void run_alerts(struct job *job) {
+	put_data(job, STR("{\"alerts\":[]}"));
+}
+
+/* No exemplars are stored: none are found for any query that is one. */
+static void run_exemplars(struct job *job) {
+	const struct parse_options all = { true, true, true };
+	struct expr_tree tree = { 0 };
+	struct err err = { 0 };
+	int64_t start_ms = 0;
+	int64_t end_ms = 0;
+
+	int rc = param_time(&job->params, "start", INT64_MIN, &start_ms, &err);
+	if (rc == 0) {
+		rc = param_time(&job->params, "end", INT64_MAX, &end_ms, &err);
+	}
+	if (rc == 0 && end_ms < start_ms) {
+		rc = err_set(&err, ERR_INVAL, "end timestamp must not be before start timestamp");
+	}
+	if (rc == 0) {
+		struct str query = uri_params_get(&job->params, STR("query"), NULL);
+		rc = promql_parse(query, &all, &tree, &err);
+		expr_tree_deinit(&tree);
+	}
+	if (rc < 0) {
+		job_fail(job, &err);
+		return;
+	}
+	put_data(job, STR("[]"));
+}
+
+static void handle_query(void *context, struct exchange *exchange, struct str param) {
+	job_start(context, exchange, "/api/v1/query", param, run_query);
+}
+
+static void handle_query_range(void *context, struct exchange *exchange, struct str param) {
+	job_start(context, exchange, "/api/v1/query_range", param, run_query_range);
+}
+
+static void handle_exemplars(void *context, struct exchange *exchange, struct str param) {
+	job_start(context, exchange, "/api/v1/query_exemplars", param, run_exemplars);
+}
+
+static void handle_series(void *context, struct exchange *exchange, struct str param) {
+	job_start(context, exchange, "/api/v1/series", param, run_series);
+}
+
+static void handle_labels(void *context, struct exchange *exchange, struct str param) {
+	job_start(context, exchange, "/api/v1/labels", param, run_labels);
+}
+
+static void handle_values(void *context, struct exchange *exchange, struct str param) {
+	job_start(context, exchange, "/api/v1/label/:name/values", param, run_values);
+}
+
+static void handle_metadata(void *context, struct exchange *exchange, struct str param) {
+	(void)param;
+	job_start(context, exchange, "/api/v1/metadata", STR("metadata"), run_document);
+}
+
+static void handle_targets(void *context, struct exchange *exchange, struct str param) {
+	(void)param;
+	job_start(context, exchange, "/api/v1/targets", STR("targets"), run_document);
+}
+
+static void handle_rules(void *context, struct exchange *exchange, struct str param) {
+	job_start(context, exchange, "/api/v1/rules", param, run_rules);
+}
+
+static void handle_alerts(void *context, struct exchange *exchange, struct str param) {
+	job_start(context, exchange, "/api/v1/alerts", param, run_alerts);
+}
+
+static void handle_unknown(void *context, struct exchange *exchange, struct str param) {
+	(void)context;
+	(void)param;
+	exchange_respond_text(exchange, 404, "404 page not found\n");
+}
+
+void api_register_queries(struct api *api, struct router *router) {
+	api_add_route(api, router, "GET,POST", "/api/v1/query", handle_query);
+	api_add_route(api, router, "GET,POST", "/api/v1/query_range", handle_query_range);
+	api_add_route(api, router, "GET,POST", "/api/v1/query_exemplars", handle_exemplars);
+	api_add_route(api, router, "GET,POST", "/api/v1/series", handle_series);
+	api_add_route(api, router, "GET,POST", "/api/v1/labels", handle_labels);
+	api_add_route(api, router, "GET", "/api/v1/label/*/values", handle_values);
+	api_add_route(api, router, "GET", "/api/v1/metadata", handle_metadata);
+	api_add_route(api, router, "GET", "/api/v1/targets", handle_targets);
+	api_add_route(api, router, "GET", "/api/v1/rules", handle_rules);
+	api_add_route(api, router, "GET", "/api/v1/alerts", handle_alerts);
+	/* Not the page's catch-all: a client must see that an endpoint is not there. */
+	api_add_route(api, router, "GET,POST,PUT,DELETE", "/api/*", handle_unknown);
+}
