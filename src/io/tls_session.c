@@ -14,6 +14,8 @@
 
 /* Issuers between a leaf and its anchor. */
 #define CHAIN_DEPTH_MAX 2
+/* Of our anchors, in a refusal. */
+#define ANCHORS_SHOWN_MAX 3
 /* Most that may wait to be sent when a peer asks for answers (key updates) and takes none. */
 #define OUTPUT_BYTES_MAX ((size_t)1024 * 1024)
 
@@ -199,6 +201,33 @@ static void describe(X509 *certificate, char *out, size_t size) {
 	}
 }
 
+/* Whether a chain failed because it does not lead to one of our anchors. */
+static bool leads_elsewhere(int code) {
+	return code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+	       code == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
+}
+
+static void add_common_name(X509_NAME *name, struct buf *out) {
+	char text[128];
+	int len = X509_NAME_get_text_by_NID(name, NID_commonName, text, sizeof(text));
+	buf_printf(out, "\"%s\"", len >= 0 ? text : "");
+}
+
+/* Which anchor the peer's chain names, and which are ours: the two that do not agree. */
+static void explain_anchors(X509 *at, X509_STORE_CTX *store, struct buf *out) {
+	STACK_OF(X509_OBJECT) *anchors = X509_STORE_get0_objects(X509_STORE_CTX_get0_store(store));
+	buf_add_text(out, "; it is signed by ");
+	add_common_name(X509_get_issuer_name(at), out);
+	buf_add_text(out, ", we trust ");
+	for (int i = 0; i < sk_X509_OBJECT_num(anchors) && i < ANCHORS_SHOWN_MAX; i++) {
+		X509 *anchor = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(anchors, i));
+		buf_add_text(out, i > 0 ? ", " : "");
+		if (anchor) {
+			add_common_name(X509_get_subject_name(anchor), out);
+		}
+	}
+}
+
 static int refuse_chain(struct tls_session *session, X509_STORE_CTX *store) {
 	int code = X509_STORE_CTX_get_error(store);
 	X509 *at = X509_STORE_CTX_get_current_cert(store);
@@ -206,10 +235,14 @@ static int refuse_chain(struct tls_session *session, X509_STORE_CTX *store) {
 	if (at) {
 		describe(at, name, sizeof(name));
 	}
+	AUTO(buf_deinit) struct buf anchors = { 0 };
+	if (at && leads_elsewhere(code)) {
+		explain_anchors(at, store, &anchors);
+	}
 	ERR_clear_error();
-	return err_set(session->err, ERR_DENIED, "certificate of %s \"%s\" refused: %s",
+	return err_set(session->err, ERR_DENIED, "certificate of %s \"%s\" refused: %s%s",
 		X509_STORE_CTX_get_error_depth(store) > 0 ? "issuer" : "peer", name,
-		X509_verify_cert_error_string(code));
+		X509_verify_cert_error_string(code), buf_text(&anchors));
 }
 
 /* Hands the verified chain to the caller's own rules. */

@@ -207,7 +207,8 @@ static void refuses_a_client_of_a_stranger(void **state) {
 	struct test_cert_options options = { .name = "evil.test", .issuer = &world.stranger };
 	const char *reason = refusal_of(&world, options, &told);
 	assert_string_equal(reason, "certificate of peer \"evil.test\" refused: "
-				    "unable to get local issuer certificate");
+				    "unable to get local issuer certificate; it is "
+				    "signed by \"stranger\", we trust \"root\"");
 	assert_non_null(strstr(told.text, "peer refused us: tlsv1 alert unknown ca"));
 	world_deinit(&world);
 }
@@ -305,7 +306,8 @@ static void a_client_refuses_an_unknown_anchor(void **state) {
 	assert_int_equal(world.client.reason.code, ERR_DENIED);
 	assert_string_equal(world.client.reason.text,
 		"certificate of issuer \"/CN=issuer\" refused: "
-		"unable to get local issuer certificate");
+		"unable to get local issuer certificate; it is signed by \"root\", we trust "
+		"\"stranger\"");
 	assert_non_null(strstr(world.server.refusal.text, "peer refused us"));
 	world_deinit(&world);
 }
