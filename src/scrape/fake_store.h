@@ -131,7 +131,7 @@ static void fake_deinit(struct fake_store *store) {
 }
 
 /* "name time=value time=value" of one series; "stale" for end marks. "" if it is not there. */
-static const char *fake_dump(struct fake_store *store, const char *name) {
+static inline const char *fake_dump(struct fake_store *store, const char *name) {
 	static char text[4096];
 	struct fake_series *series = fake_find(store, name);
 	size_t len = 0;
