@@ -30,7 +30,7 @@ void h2_init(struct h2 *h2, struct stream *stream, const struct h2_options *opti
 	nghttp2_option *option = make_option(options);
 
 	*h2 = (struct h2){ .stream = stream, .is_server = options->is_server };
-	guard_init(&h2->guard, loop_now_ns(stream_loop(stream)));
+	flood_init(&h2->flood_guard, loop_now_ns(stream_loop(stream)));
 	int rc = options->is_server ? nghttp2_session_server_new2(&h2->session, options->callbacks,
 					      options->context, option)
 				    : nghttp2_session_client_new2(&h2->session, options->callbacks,
@@ -64,11 +64,11 @@ int h2_receive(struct h2 *h2, struct str bytes, struct err *err) {
 	if (taken == NGHTTP2_ERR_FLOODED && !h2->flooded) {
 		/* Its own limits: answers to settings and pings that the peer does not take. */
 		h2->flooded = true;
-		h2->flood = GUARD_CONTROL;
+		h2->flood = FLOOD_CONTROL;
 	}
 	if (h2->flooded) {
 		(void)nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
-		return err_set(err, ERR_LIMIT, "too many %s from the peer", guard_name(h2->flood));
+		return err_set(err, ERR_LIMIT, "too many %s from the peer", flood_name(h2->flood));
 	}
 	if (taken < 0) {
 		(void)nghttp2_session_terminate_session(h2->session, NGHTTP2_PROTOCOL_ERROR);
@@ -106,8 +106,8 @@ bool h2_is_done(const struct h2 *h2) {
 	return !nghttp2_session_want_read(h2->session) && !nghttp2_session_want_write(h2->session);
 }
 
-static bool take(struct h2 *h2, enum guard_kind kind) {
-	if (guard_take(&h2->guard, kind, loop_now_ns(stream_loop(h2->stream)))) {
+static bool take(struct h2 *h2, enum flood_kind kind) {
+	if (flood_take(&h2->flood_guard, kind, loop_now_ns(stream_loop(h2->stream)))) {
 		return true;
 	}
 	h2->flooded = true;
@@ -121,16 +121,16 @@ bool h2_count_received(struct h2 *h2, const nghttp2_frame *frame) {
 	switch (frame->hd.type) {
 	case NGHTTP2_RST_STREAM:
 		/* A server's resets end what we began: it gains nothing by them. */
-		return !h2->is_server || take(h2, GUARD_RESET);
+		return !h2->is_server || take(h2, FLOOD_RESET);
 	case NGHTTP2_SETTINGS:
 	case NGHTTP2_PING:
 	case NGHTTP2_PRIORITY:
-		return take(h2, GUARD_CONTROL);
+		return take(h2, FLOOD_CONTROL);
 	case NGHTTP2_DATA:
 		return is_last || frame->hd.length - frame->data.padlen >= H2_SMALL_DATA ||
-		       take(h2, GUARD_EMPTY);
+		       take(h2, FLOOD_EMPTY);
 	case NGHTTP2_WINDOW_UPDATE:
-		return take(h2, GUARD_WINDOW);
+		return take(h2, FLOOD_WINDOW);
 	default:
 		return true;
 	}
@@ -138,12 +138,12 @@ bool h2_count_received(struct h2 *h2, const nghttp2_frame *frame) {
 
 bool h2_count_sent(struct h2 *h2, const nghttp2_frame *frame) {
 	if (frame->hd.type == NGHTTP2_DATA) {
-		guard_credit_window(&h2->guard);
+		flood_credit_window(&h2->flood_guard);
 	}
 	/* A client can make a server reset streams by breaking them. */
 	bool is_reset = h2->is_server && frame->hd.type == NGHTTP2_RST_STREAM;
 
-	return !is_reset || take(h2, GUARD_RESET);
+	return !is_reset || take(h2, FLOOD_RESET);
 }
 
 nghttp2_nv h2_field(struct str name, struct str value) {

@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "http/guard.h"
+#include "http/flood.h"
 #include "http/message.h"
 #include "io/stream.h"
 
@@ -32,12 +32,12 @@
 struct h2 {
 	nghttp2_session *session;
 	struct stream *stream; /* NULL once gone. */
-	struct guard guard;
+	struct flood flood_guard;
 	struct buf out; /* Frames on their way to the stream. */
 	bool is_server;
 	bool busy;
 	bool flooded;
-	enum guard_kind flood;
+	enum flood_kind flood;
 };
 
 struct h2_options {
