@@ -340,9 +340,10 @@ static int check_failures(struct join *join) {
 
 /* The walk. */
 
+/* Sets join->both, but for steps that are going to fail the query. */
 static void intersect(struct join *join, const uint64_t *a, const uint64_t *b, bool negate_b) {
 	for (size_t i = 0; i < step_words(join->step_count); i++) {
-		join->both[i] = a[i] & (negate_b ? ~b[i] : b[i]);
+		join->both[i] = a[i] & (negate_b ? ~b[i] : b[i]) & ~join->ambiguous[i];
 	}
 }
 
