@@ -41,6 +41,7 @@ struct scrape_cache {
 	uint32_t index_idle;        /* Scrapes since it was. */
 };
 
+/* An empty cache; 'seed' goes into the hashes of its items. */
 void cache_init(struct scrape_cache *cache, uint64_t seed);
 void cache_deinit(struct scrape_cache *cache);
 

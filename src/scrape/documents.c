@@ -58,13 +58,13 @@ static void collect(struct document *document, struct str pool) {
 	size_t job_max = 0;
 
 	lock_take(lock);
-	for (const struct job *job = document->scraper->jobs; job; job = job->next) {
+	for (const struct scrape_job *job = document->scraper->jobs; job; job = job->next) {
 		max += job->run_count + job->dropped_count;
 		job_max++;
 	}
 	document->items = ARENA_NEW(&document->arena, struct listed, max + 1);
 	document->jobs = arena_alloc(&document->arena, job_max + 1, sizeof(*document->jobs));
-	for (const struct job *job = document->scraper->jobs; job; job = job->next) {
+	for (const struct scrape_job *job = document->scraper->jobs; job; job = job->next) {
 		const char *name = arena_copy(&document->arena, str_of(job->name)).ptr;
 		document->jobs[document->job_count].job = name;
 		document->jobs[document->job_count++].dropped = job->dropped_total;

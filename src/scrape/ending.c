@@ -48,8 +48,8 @@ static void on_due(struct timer *timer) {
 	ending_free(ending);
 }
 
-void ending_start(struct run *run) {
-	struct run_shared *shared = run->shared;
+void ending_start(struct scrape_run *run) {
+	struct scrape_shared *shared = run->shared;
 	const struct scrape_cache *cache = &run->cache;
 	int64_t interval_ms = run->target->interval_ms;
 	struct ending *ending = MEMORY_NEW(struct ending, 1);
@@ -75,7 +75,7 @@ void ending_start(struct run *run) {
 	loop_timer_after_ms(shared->options.loop, &ending->timer, wait_ms > 0 ? wait_ms : 0);
 }
 
-void endings_free(struct run_shared *shared) {
+void endings_free(struct scrape_shared *shared) {
 	while (shared->endings) {
 		ending_free(shared->endings);
 	}

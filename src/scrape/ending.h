@@ -13,13 +13,13 @@
 struct ending {
 	struct timer timer;
 	struct ending *next;
-	struct run_shared *shared;
+	struct scrape_shared *shared;
 	int64_t time_ms; /* Of the marks. */
 	struct series_ref *refs;
 	size_t count;
 };
 
 /* Plans the end of everything that lives in 'run'. */
-void ending_start(struct run *run);
+void ending_start(struct scrape_run *run);
 
 #endif

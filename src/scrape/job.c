@@ -22,7 +22,7 @@ static void keep(struct target ***items, size_t *count, struct target *target) {
 	(*items)[(*count)++] = target;
 }
 
-static void take_target(struct job *job, struct found *found, struct target *target) {
+static void take_target(struct scrape_job *job, struct found *found, struct target *target) {
 	int64_t keep_max = job->settings->limits.keep_dropped_targets;
 
 	if (!target_is_dropped(target)) {
@@ -42,7 +42,7 @@ static void take_target(struct job *job, struct found *found, struct target *tar
 	}
 }
 
-static void find_targets(struct job *job, struct found *found) {
+static void find_targets(struct scrape_job *job, struct found *found) {
 	const struct config_targets *const *groups = NULL;
 	size_t group_count = discovery_groups(job->discovery, &groups);
 
@@ -87,9 +87,9 @@ static void sort_targets(struct found *found) {
 
 /* The runs for the targets found: those that go on, and new ones. 'old' is emptied of the former.
  */
-static struct run **match_runs(
-	struct job *job, const struct found *found, struct run **old, size_t old_count) {
-	struct run **runs = MEMORY_NEW(struct run *, found->count + 1);
+static struct scrape_run **match_runs(struct scrape_job *job, const struct found *found,
+	struct scrape_run **old, size_t old_count) {
+	struct scrape_run **runs = MEMORY_NEW(struct scrape_run *, found->count + 1);
 	size_t at = 0;
 
 	for (size_t i = 0; i < found->count; i++) {
@@ -98,8 +98,8 @@ static struct run **match_runs(
 			at++;
 		}
 		if (at == old_count || old[at]->target->hash != target->hash) {
-			runs[i] =
-				run_start(job->shared, job->settings, job->config->folder, target);
+			runs[i] = scrape_run_start(
+				job->shared, job->settings, job->config->folder, target);
 			continue;
 		}
 		runs[i] = old[at];
@@ -108,7 +108,7 @@ static struct run **match_runs(
 	return runs;
 }
 
-static void check_target_limit(struct job *job, size_t count) {
+static void check_target_limit(struct scrape_job *job, size_t count) {
 	int64_t limit = job->settings->limits.target_limit;
 
 	job->limit_error = (struct err){ 0 };
@@ -131,18 +131,18 @@ static void targets_free(struct target **targets, size_t count) {
 }
 
 /* Puts what was found in the place of what there was. */
-static void exchange(struct job *job, struct found *found) {
-	struct run **old = job->runs;
+static void exchange(struct scrape_job *job, struct found *found) {
+	struct scrape_run **old = job->runs;
 	size_t old_count = job->run_count;
 	struct target **old_dropped = job->dropped;
 	size_t old_dropped_count = job->dropped_count;
 
 	/* Runs that go on are in both lists until the swap: API threads see either. */
-	struct run **copy = MEMORY_NEW(struct run *, old_count + 1);
+	struct scrape_run **copy = MEMORY_NEW(struct scrape_run *, old_count + 1);
 	for (size_t i = 0; i < old_count; i++) {
 		copy[i] = old[i];
 	}
-	struct run **runs = match_runs(job, found, copy, old_count);
+	struct scrape_run **runs = match_runs(job, found, copy, old_count);
 	lock_take(&job->shared->lock);
 	job->runs = runs;
 	job->run_count = found->count;
@@ -152,12 +152,12 @@ static void exchange(struct job *job, struct found *found) {
 	lock_drop(&job->shared->lock);
 	for (size_t i = 0; i < found->count; i++) {
 		if (runs[i]->target != found->items[i]) {
-			run_set_target(runs[i], found->items[i]);
+			scrape_run_set_target(runs[i], found->items[i]);
 		}
 	}
 	for (size_t i = 0; i < old_count; i++) {
 		if (copy[i]) {
-			run_stop(copy[i], true);
+			scrape_run_stop(copy[i], true);
 		}
 	}
 	free(copy);
@@ -166,7 +166,7 @@ static void exchange(struct job *job, struct found *found) {
 	targets_free(found->items, found->count);
 }
 
-static void sync_now(struct job *job) {
+static void sync_now(struct scrape_job *job) {
 	struct found found = { 0 };
 
 	job->last_sync_ns = clock_mono_ns(job->shared->clock);
@@ -183,12 +183,12 @@ static void sync_now(struct job *job) {
 }
 
 static void on_timer(struct timer *timer) {
-	sync_now(CONTAINER_OF(timer, struct job, timer));
+	sync_now(CONTAINER_OF(timer, struct scrape_job, timer));
 }
 
 /* Discovery changed something: at once, but not more often than is set. */
 static void on_change(void *context) {
-	struct job *job = context;
+	struct scrape_job *job = context;
 	int64_t earliest_ns =
 		job->last_sync_ns + job->shared->options.discovery_reload_ms * NS_PER_MS;
 
@@ -199,15 +199,15 @@ static void on_change(void *context) {
 	}
 }
 
-static void discover(struct job *job) {
+static void discover(struct scrape_job *job) {
 	job->discovery = discovery_start(job->shared->options.loop, job->config, job->settings,
 		job->shared->options.metrics, on_change, job);
 }
 
-struct job *job_start(
-	struct run_shared *shared, struct config *config, const struct config_scrape *settings) {
-	struct job *job = MEMORY_NEW(struct job, 1);
-	*job = (struct job){ .shared = shared,
+struct scrape_job *scrape_job_start(
+	struct scrape_shared *shared, struct config *config, const struct config_scrape *settings) {
+	struct scrape_job *job = MEMORY_NEW(struct scrape_job, 1);
+	*job = (struct scrape_job){ .shared = shared,
 		.name = strndup(settings->job_name.ptr, settings->job_name.len),
 		.config = config_ref(config),
 		.settings = settings,
@@ -219,7 +219,8 @@ struct job *job_start(
 	return job;
 }
 
-void job_change(struct job *job, struct config *config, const struct config_scrape *settings) {
+void scrape_job_change(
+	struct scrape_job *job, struct config *config, const struct config_scrape *settings) {
 	bool same_shape = job->settings->shape_hash == settings->shape_hash;
 	struct config *old = job->config;
 
@@ -231,7 +232,7 @@ void job_change(struct job *job, struct config *config, const struct config_scra
 		job->runs[i]->job = settings;
 		job->runs[i]->folder = job->config->folder;
 		if (!same_shape) {
-			run_forget_series(job->runs[i]);
+			scrape_run_forget_series(job->runs[i]);
 		}
 	}
 	discover(job);
@@ -239,11 +240,11 @@ void job_change(struct job *job, struct config *config, const struct config_scra
 	config_unref(old);
 }
 
-void job_stop(struct job *job, bool marks_end) {
+void scrape_job_stop(struct scrape_job *job, bool marks_end) {
 	loop_timer_clear(job->shared->options.loop, &job->timer);
 	discovery_stop(job->discovery);
 	for (size_t i = 0; i < job->run_count; i++) {
-		run_stop(job->runs[i], marks_end);
+		scrape_run_stop(job->runs[i], marks_end);
 	}
 	free(job->runs);
 	targets_free(job->dropped, job->dropped_count);

@@ -10,16 +10,16 @@
 #include "discover/discover.h"
 #include "scrape/run.h"
 
-struct job {
-	struct job *next;
-	struct run_shared *shared;
+struct scrape_job {
+	struct scrape_job *next;
+	struct scrape_shared *shared;
 	char *name;
 	struct config *config; /* A reference: 'settings' is in it. */
 	const struct config_scrape *settings;
 	struct discovery *discovery;
 	struct timer timer; /* The next sync, where one had to wait. */
 	int64_t last_sync_ns;
-	struct run **runs; /* Sorted by the targets' hashes. */
+	struct scrape_run **runs; /* Sorted by the targets' hashes. */
 	size_t run_count;
 	struct target **dropped; /* Up to keep_dropped_targets. */
 	size_t dropped_count;
@@ -29,11 +29,12 @@ struct job {
 };
 
 /* Starts scraping the targets of 'settings', which is part of 'config'. */
-struct job *job_start(
-	struct run_shared *shared, struct config *config, const struct config_scrape *settings);
+struct scrape_job *scrape_job_start(
+	struct scrape_shared *shared, struct config *config, const struct config_scrape *settings);
 /* Goes on with changed settings. */
-void job_change(struct job *job, struct config *config, const struct config_scrape *settings);
-/* As run_stop for all its runs; the job is gone. */
-void job_stop(struct job *job, bool marks_end);
+void scrape_job_change(
+	struct scrape_job *job, struct config *config, const struct config_scrape *settings);
+/* As scrape_run_stop for all its runs; the job is gone. */
+void scrape_job_stop(struct scrape_job *job, bool marks_end);
 
 #endif

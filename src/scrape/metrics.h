@@ -27,6 +27,7 @@ struct scrape_metrics {
 	struct metric_family *sync_failures;
 };
 
+/* Declares all of them. */
 void scrape_metrics_init(struct scrape_metrics *metrics, struct metric_registry *registry);
 /* The child of a family with one label. */
 struct metric *scrape_metric_of(struct metric_family *family, const char *value);

@@ -34,7 +34,7 @@ static const struct protocol *find_protocol(struct str name) {
 	return NULL;
 }
 
-void request_accept(const struct config_scrape_limits *limits, struct buf *out) {
+void scrape_request_accept(const struct config_scrape_limits *limits, struct buf *out) {
 	int weight = WEIGHT_MAX;
 	for (size_t i = 0; i < limits->scrape_protocols.count; i++) {
 		const struct protocol *protocol = find_protocol(limits->scrape_protocols.items[i]);
@@ -48,7 +48,7 @@ void request_accept(const struct config_scrape_limits *limits, struct buf *out) 
 	buf_printf(out, "*/*;q=0.%d", weight);
 }
 
-struct str request_fallback(const struct config_scrape *job) {
+struct str scrape_request_fallback(const struct config_scrape *job) {
 	const struct protocol *protocol = find_protocol(job->fallback_scrape_protocol);
 	return protocol ? str_of(protocol->media_type) : STR_EMPTY;
 }
@@ -122,14 +122,15 @@ static void put_seconds(int64_t ms, struct buf *out) {
 	out->ptr[out->len] = '\0';
 }
 
-int request_build(const struct config_scrape *job, struct str folder, const struct target *target,
-	struct arena *arena, struct fetch_request *out, struct err *err) {
+int scrape_request_build(const struct config_scrape *job, struct str folder,
+	const struct target *target, struct arena *arena, struct fetch_request *out,
+	struct err *err) {
 	AUTO(buf_deinit) struct buf text = { 0 };
 	const char **headers = ARENA_NEW(arena, const char *, 6);
 	const struct config_http *http = &job->http;
 	uint64_t body_max = job->limits.body_size_limit;
 
-	request_accept(&job->limits, &text);
+	scrape_request_accept(&job->limits, &text);
 	headers[0] = header_of(arena, "Accept", &text);
 	headers[1] =
 		job->enable_compression ? "Accept-Encoding: gzip" : "Accept-Encoding: identity";

@@ -24,15 +24,15 @@ struct outcome {
 	bool metadata_changed;
 };
 
-static void plan(struct run *run) {
-	struct run_shared *shared = run->shared;
+static void plan(struct scrape_run *run) {
+	struct scrape_shared *shared = run->shared;
 	int64_t wait_ms = run->due_ms - clock_now_ms(shared->clock);
 	loop_timer_set(shared->options.loop, &run->timer,
 		clock_mono_ns(shared->clock) + (wait_ms > 0 ? wait_ms * NS_PER_MS : 0));
 }
 
 /* The first point of the target's grid after now. */
-static int64_t next_due(const struct run *run) {
+static int64_t next_due(const struct scrape_run *run) {
 	int64_t interval_ms = run->target->interval_ms;
 	int64_t now_ms = clock_now_ms(run->shared->clock);
 	uint64_t interval_ns = (uint64_t)interval_ms * (uint64_t)NS_PER_MS;
@@ -42,7 +42,7 @@ static int64_t next_due(const struct run *run) {
 }
 
 /* Where the scrape that begins now stands: on the grid if it is near it. Moves the grid on. */
-static int64_t take_due(struct run *run) {
+static int64_t take_due(struct scrape_run *run) {
 	const struct scraper_options *options = &run->shared->options;
 	int64_t interval_ms = run->target->interval_ms;
 	int64_t now_ms = clock_now_ms(run->shared->clock);
@@ -62,9 +62,10 @@ static int64_t take_due(struct run *run) {
 	return options->adjust_timestamps && is_near ? grid_ms : now_ms;
 }
 
-static void set_status(struct run *run, const struct outcome *outcome, struct families *families) {
+static void set_status(
+	struct scrape_run *run, const struct outcome *outcome, struct families *families) {
 	struct target_status *status = &run->target->status;
-	struct run_shared *shared = run->shared;
+	struct scrape_shared *shared = run->shared;
 	char *text = NULL;
 
 	if (outcome->failed) {
@@ -84,8 +85,8 @@ static void set_status(struct run *run, const struct outcome *outcome, struct fa
 	families_unref(old_families);
 }
 
-static int append_report(
-	struct run *run, struct appender *appender, size_t index, double value, struct err *err) {
+static int append_report(struct scrape_run *run, struct appender *appender, size_t index,
+	double value, struct err *err) {
 	struct arena *scratch = &run->shared->scratch;
 	struct series_ref *ref = &run->reports[index];
 	int rc = ref->v == 0 ? APPEND_UNKNOWN_REF
@@ -100,8 +101,8 @@ static int append_report(
 	return rc < 0 ? rc : 0;
 }
 
-static int append_reports(struct run *run, struct appender *appender, const struct outcome *outcome,
-	struct err *err) {
+static int append_reports(struct scrape_run *run, struct appender *appender,
+	const struct outcome *outcome, struct err *err) {
 	const double values[RUN_REPORTS] = {
 		outcome->failed ? 0 : 1,
 		(double)outcome->duration_ns / (double)NS_PER_S,
@@ -118,14 +119,14 @@ static int append_reports(struct run *run, struct appender *appender, const stru
 	return 0;
 }
 
-static void log_refused(const struct run *run, const char *message, uint64_t count) {
+static void log_refused(const struct scrape_run *run, const char *message, uint64_t count) {
 	if (count > 0) {
 		log_warn(message, KV_STR("scrape_pool", run->job->job_name),
 			KV("target", run->target->url.ptr), KV_INT("num_dropped", count));
 	}
 }
 
-static void count_outcome(struct run *run, const struct outcome *outcome) {
+static void count_outcome(struct scrape_run *run, const struct outcome *outcome) {
 	struct scrape_metrics *metrics = &run->shared->metrics;
 	const struct ingest_counts *counts = &outcome->counts;
 
@@ -151,8 +152,8 @@ static void count_outcome(struct run *run, const struct outcome *outcome) {
  * Appends the body; or, when the scrape failed (or the body turns out to be bad), the end marks of
  * all series. '*appender' is the transaction to go on with.
  */
-static int append_all(struct run *run, int format, struct buf *body, struct appender **appender,
-	struct outcome *outcome, struct err *err) {
+static int append_all(struct scrape_run *run, int format, struct buf *body,
+	struct appender **appender, struct outcome *outcome, struct err *err) {
 	struct appendable *appendable = run->shared->options.appendable;
 	struct ingest ingest = {
 		.job = run->job,
@@ -184,8 +185,8 @@ static int append_all(struct run *run, int format, struct buf *body, struct appe
 	return ingest_failure(&ingest, err);
 }
 
-static void finish(struct run *run, int format, struct buf *body, struct outcome *outcome) {
-	struct run_shared *shared = run->shared;
+static void finish(struct scrape_run *run, int format, struct buf *body, struct outcome *outcome) {
+	struct scrape_shared *shared = run->shared;
 	struct appendable *appendable = shared->options.appendable;
 	struct appender *appender = appendable->begin(appendable);
 	struct families *families = NULL;
@@ -244,7 +245,7 @@ static const char *status_words(int status) {
 	return "";
 }
 
-static int body_limit_error(struct run *run, struct err *err) {
+static int body_limit_error(struct scrape_run *run, struct err *err) {
 	metric_inc(run->shared->metrics.body_size_limit_hits);
 	return err_set(err, ERR_LIMIT,
 		"body size limit exceeded; body_size_limit of job \"%.*s\" is %" PRIu64 " bytes",
@@ -252,8 +253,8 @@ static int body_limit_error(struct run *run, struct err *err) {
 }
 
 /* Checks an answer and puts its uncompressed body into 'body'. Returns its format. */
-static int read_answer(
-	struct run *run, const struct fetch_result *result, struct buf *body, struct err *err) {
+static int read_answer(struct scrape_run *run, const struct fetch_result *result, struct buf *body,
+	struct err *err) {
 	enum exposition_format format = EXPOSITION_FORMAT_TEXT;
 	uint64_t limit = run->job->limits.body_size_limit;
 	size_t max = limit > 0 && limit <= SCRAPE_BODY_BYTES_MAX ? (size_t)limit - 1
@@ -279,7 +280,8 @@ static int read_answer(
 	if (body->len == 0) {
 		return 0;
 	}
-	rc = exposition_negotiate(result->content_type, request_fallback(run->job), &format, err);
+	rc = exposition_negotiate(
+		result->content_type, scrape_request_fallback(run->job), &format, err);
 	if (rc < 0) {
 		log_error("Failed to determine correct type of scrape target.",
 			KV_STR("scrape_pool", run->job->job_name),
@@ -289,8 +291,8 @@ static int read_answer(
 }
 
 static void on_answer(struct fetch *fetch, const struct fetch_result *result) {
-	struct run *run = fetch_context(fetch);
-	struct run_shared *shared = run->shared;
+	struct scrape_run *run = fetch_context(fetch);
+	struct scrape_shared *shared = run->shared;
 	struct outcome outcome = { .failed = false };
 
 	run->fetch = NULL;
@@ -302,14 +304,14 @@ static void on_answer(struct fetch *fetch, const struct fetch_result *result) {
 	finish(run, format, &shared->body, &outcome);
 }
 
-static void fail_at_once(struct run *run, const struct err *reason) {
+static void fail_at_once(struct scrape_run *run, const struct err *reason) {
 	struct outcome outcome = { .failure = *reason, .failed = true };
 	buf_reset(&run->shared->body);
 	finish(run, 0, &run->shared->body, &outcome);
 }
 
-static void note_interval(struct run *run) {
-	struct run_shared *shared = run->shared;
+static void note_interval(struct scrape_run *run) {
+	struct scrape_shared *shared = run->shared;
 	if (run->last_start_ns != 0) {
 		AUTO(buf_deinit) struct buf interval = { 0 };
 		config_duration_format(run->target->interval_ms, &interval);
@@ -321,8 +323,8 @@ static void note_interval(struct run *run) {
 }
 
 static void on_timer(struct timer *timer) {
-	struct run *run = CONTAINER_OF(timer, struct run, timer);
-	struct run_shared *shared = run->shared;
+	struct scrape_run *run = CONTAINER_OF(timer, struct scrape_run, timer);
+	struct scrape_shared *shared = run->shared;
 	struct fetch_request request = { 0 };
 	struct err err = { 0 };
 
@@ -338,8 +340,8 @@ static void on_timer(struct timer *timer) {
 		fail_at_once(run, run->forced);
 		return;
 	}
-	int rc =
-		request_build(run->job, run->folder, run->target, &shared->scratch, &request, &err);
+	int rc = scrape_request_build(
+		run->job, run->folder, run->target, &shared->scratch, &request, &err);
 	if (rc < 0) {
 		fail_at_once(run, &err);
 		return;
@@ -350,10 +352,10 @@ static void on_timer(struct timer *timer) {
 	arena_reset(&shared->scratch);
 }
 
-struct run *run_start(struct run_shared *shared, const struct config_scrape *job, struct str folder,
-	struct target *target) {
-	struct run *run = MEMORY_NEW(struct run, 1);
-	*run = (struct run){ .timer = { .run = on_timer },
+struct scrape_run *scrape_run_start(struct scrape_shared *shared, const struct config_scrape *job,
+	struct str folder, struct target *target) {
+	struct scrape_run *run = MEMORY_NEW(struct scrape_run, 1);
+	*run = (struct scrape_run){ .timer = { .run = on_timer },
 		.shared = shared,
 		.job = job,
 		.folder = folder,
@@ -364,7 +366,7 @@ struct run *run_start(struct run_shared *shared, const struct config_scrape *job
 	return run;
 }
 
-void run_stop(struct run *run, bool marks_end) {
+void scrape_run_stop(struct scrape_run *run, bool marks_end) {
 	loop_timer_clear(run->shared->options.loop, &run->timer);
 	if (run->fetch) {
 		fetch_cancel(run->fetch);
@@ -377,7 +379,7 @@ void run_stop(struct run *run, bool marks_end) {
 	free(run);
 }
 
-void run_forget_series(struct run *run) {
+void scrape_run_forget_series(struct scrape_run *run) {
 	if (run->last_start_ns != 0) {
 		ending_start(run);
 	}
@@ -385,7 +387,7 @@ void run_forget_series(struct run *run) {
 	cache_init(&run->cache, run->shared->cache_seed);
 }
 
-void run_set_target(struct run *run, struct target *target) {
+void scrape_run_set_target(struct scrape_run *run, struct target *target) {
 	struct target *old = run->target;
 	lock_take(&run->shared->lock);
 	struct target_status empty = target->status;

@@ -20,7 +20,7 @@
 #define RUN_REPORTS 5
 
 /* What the runs of a scraper share. */
-struct run_shared {
+struct scrape_shared {
 	struct scraper_options options; /* Whose strings are the scraper's. */
 	struct clock *clock;
 	struct fetcher *fetcher;
@@ -33,9 +33,9 @@ struct run_shared {
 	struct ending *endings; /* Under way. */
 };
 
-struct run {
+struct scrape_run {
 	struct timer timer;
-	struct run_shared *shared;
+	struct scrape_shared *shared;
 	const struct config_scrape *job; /* Its owner keeps this up to date. */
 	struct str folder;               /* Of the configuration, for relative file names. */
 	struct target *target;           /* A reference. */
@@ -50,19 +50,19 @@ struct run {
 };
 
 /* Starts scraping; takes a reference of 'target'. */
-struct run *run_start(struct run_shared *shared, const struct config_scrape *job, struct str folder,
-	struct target *target);
+struct scrape_run *scrape_run_start(struct scrape_shared *shared, const struct config_scrape *job,
+	struct str folder, struct target *target);
 /*
  * Ends it. With 'marks_end', its series get end marks when their target did not come back within
  * two intervals.
  */
-void run_stop(struct run *run, bool marks_end);
+void scrape_run_stop(struct scrape_run *run, bool marks_end);
 /* Forgets what the series look like; those that the next scrapes lack get end marks. */
-void run_forget_series(struct run *run);
+void scrape_run_forget_series(struct scrape_run *run);
 /* Exchanges the target for one of the same hash, which takes over the status. */
-void run_set_target(struct run *run, struct target *target);
+void scrape_run_set_target(struct scrape_run *run, struct target *target);
 
 /* Drops the end marks that still wait. */
-void endings_free(struct run_shared *shared);
+void endings_free(struct scrape_shared *shared);
 
 #endif

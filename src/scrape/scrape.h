@@ -36,6 +36,7 @@ struct scraper_options {
 /* Prometheus' defaults; loop, appendable and metrics stay to be filled in. */
 void scraper_options_init(struct scraper_options *options);
 
+/* A scraper without jobs. */
 struct scraper *scraper_new(const struct scraper_options *options);
 /* Stops all scrapes as they are; no end marks are written, since the next start goes on with them.
  */

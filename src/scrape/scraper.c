@@ -19,7 +19,7 @@ void scraper_options_init(struct scraper_options *options) {
 
 struct scraper *scraper_new(const struct scraper_options *options) {
 	struct scraper *scraper = MEMORY_NEW(struct scraper, 1);
-	struct run_shared *shared = &scraper->shared;
+	struct scrape_shared *shared = &scraper->shared;
 
 	shared->options = *options;
 	scraper->external_host = strdup(options->external_host);
@@ -43,8 +43,8 @@ static uint64_t phase_seed(const struct config *config) {
 	return hash_fnv64a(hash_fnv64a(HASH_FNV_INIT, str_of(host)), buf_str(&labels));
 }
 
-static struct job *find_job(struct scraper *scraper, struct str name) {
-	for (struct job *job = scraper->jobs; job; job = job->next) {
+static struct scrape_job *find_job(struct scraper *scraper, struct str name) {
+	for (struct scrape_job *job = scraper->jobs; job; job = job->next) {
 		if (str_equal(str_of(job->name), name)) {
 			return job;
 		}
@@ -54,24 +54,24 @@ static struct job *find_job(struct scraper *scraper, struct str name) {
 
 static void apply_job(
 	struct scraper *scraper, struct config *config, const struct config_scrape *settings) {
-	struct job *job = find_job(scraper, settings->job_name);
+	struct scrape_job *job = find_job(scraper, settings->job_name);
 
 	if (!job) {
-		job = job_start(&scraper->shared, config, settings);
+		job = scrape_job_start(&scraper->shared, config, settings);
 		lock_take(&scraper->shared.lock);
 		job->next = scraper->jobs;
 		scraper->jobs = job;
 		lock_drop(&scraper->shared.lock);
 	} else if (job->settings->hash != settings->hash) {
-		job_change(job, config, settings);
+		scrape_job_change(job, config, settings);
 	}
 	job->is_wanted = true;
 }
 
 static void stop_unwanted(struct scraper *scraper, bool marks_end) {
-	struct job **at = &scraper->jobs;
+	struct scrape_job **at = &scraper->jobs;
 	while (*at) {
-		struct job *job = *at;
+		struct scrape_job *job = *at;
 		if (job->is_wanted) {
 			at = &job->next;
 			continue;
@@ -79,12 +79,12 @@ static void stop_unwanted(struct scraper *scraper, bool marks_end) {
 		lock_take(&scraper->shared.lock);
 		*at = job->next;
 		lock_drop(&scraper->shared.lock);
-		job_stop(job, marks_end);
+		scrape_job_stop(job, marks_end);
 	}
 }
 
 void scraper_apply(struct scraper *scraper, struct config *config) {
-	for (struct job *job = scraper->jobs; job; job = job->next) {
+	for (struct scrape_job *job = scraper->jobs; job; job = job->next) {
 		job->is_wanted = false;
 	}
 	scraper->shared.phase_seed = phase_seed(config);
@@ -98,7 +98,7 @@ void scraper_free(struct scraper *scraper) {
 	if (!scraper) {
 		return;
 	}
-	for (struct job *job = scraper->jobs; job; job = job->next) {
+	for (struct scrape_job *job = scraper->jobs; job; job = job->next) {
 		job->is_wanted = false;
 	}
 	stop_unwanted(scraper, false);

@@ -7,9 +7,9 @@
 #include "scrape/job.h"
 
 struct scraper {
-	struct run_shared shared;
+	struct scrape_shared shared;
 	char *external_host;
-	struct job *jobs; /* Changes under shared.lock. */
+	struct scrape_job *jobs; /* Changes under shared.lock. */
 };
 
 #endif

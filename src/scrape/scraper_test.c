@@ -67,7 +67,7 @@ static void pass_time(struct fixture *fixture, int64_t ms) {
 
 /* Moves time to the next scrape and waits for its commit. */
 static void next_scrape(struct fixture *fixture) {
-	const struct run *run = fixture->scraper->jobs->runs[0];
+	const struct scrape_run *run = fixture->scraper->jobs->runs[0];
 	int64_t before_ms = run->target->status.last_scrape_ms;
 	int64_t wait_ms = run->due_ms - clock_now_ms(&fixture->clock);
 	pass_time(fixture, wait_ms > 0 ? wait_ms : 0);
@@ -104,7 +104,7 @@ static void scrapes_on_the_targets_grid(void **state) {
 	set_up(&fixture);
 	fixture.exporter.body = "a 1\n";
 	apply(&fixture, "");
-	const struct run *run = fixture.scraper->jobs->runs[0];
+	const struct scrape_run *run = fixture.scraper->jobs->runs[0];
 	int64_t first_ms = run->due_ms;
 	assert_true(first_ms > START_MS && first_ms <= START_MS + 10000);
 	next_scrape(&fixture);
@@ -230,7 +230,7 @@ static void a_target_that_does_not_answer_is_down(void **state) {
 	set_up(&fixture);
 	fixture.exporter.is_silent = true;
 	apply(&fixture, "");
-	const struct run *run = fixture.scraper->jobs->runs[0];
+	const struct scrape_run *run = fixture.scraper->jobs->runs[0];
 	pass_time(&fixture, run->due_ms - clock_now_ms(&fixture.clock));
 	RUN_UNTIL(fixture.loop, fixture.exporter.requests == 1);
 	pass_time(&fixture, 5001);
@@ -273,7 +273,7 @@ static void an_unchanged_job_goes_on_untouched(void **state) {
 	fixture.exporter.body = "a 1\n";
 	apply(&fixture, "");
 	next_scrape(&fixture);
-	const struct run *run = fixture.scraper->jobs->runs[0];
+	const struct scrape_run *run = fixture.scraper->jobs->runs[0];
 	apply(&fixture, "");
 	assert_ptr_equal(fixture.scraper->jobs->runs[0], run);
 	next_scrape(&fixture);
@@ -289,7 +289,7 @@ static void a_changed_job_keeps_targets_that_stay(void **state) {
 	fixture.exporter.body = "a 1\n";
 	apply(&fixture, "");
 	next_scrape(&fixture);
-	const struct run *run = fixture.scraper->jobs->runs[0];
+	const struct scrape_run *run = fixture.scraper->jobs->runs[0];
 	apply(&fixture, "  sample_limit: 100\n");
 	assert_ptr_equal(fixture.scraper->jobs->runs[0], run);
 	next_scrape(&fixture);

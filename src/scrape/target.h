@@ -34,6 +34,7 @@ struct families {
 	size_t count;
 };
 
+/* One more, one less owner; the last one frees. NULL may be unreferenced. */
 struct families *families_ref(struct families *families);
 void families_unref(struct families *families);
 /* Reads the metadata of a body that was accepted. */
