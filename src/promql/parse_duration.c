@@ -133,6 +133,18 @@ static int parse_choice(
 	return 0;
 }
 
+/* Puts parentheses around a node, which a number can only have by a plus. */
+static struct duration_expr *wrap(struct parser *p, struct duration_expr *inner) {
+	if (inner->op == DURATION_NUMBER) {
+		struct duration_expr *plus = new_node(p, DURATION_PLUS, inner->text.start);
+
+		plus->right = inner;
+		inner = plus;
+	}
+	inner->is_wrapped = true;
+	return inner;
+}
+
 /* (a); a number in parentheses is held by a plus that does not print. */
 static int parse_wrapped(
 	struct parser *p, const struct duration_parse *d, struct duration_expr **out) {
@@ -148,14 +160,8 @@ static int parse_wrapped(
 	if (!parser_accept(p, TOKEN_RIGHT_PAREN)) {
 		return unexpected(p, d);
 	}
-	if (inner->op == DURATION_NUMBER) {
-		struct duration_expr *plus = new_node(p, DURATION_PLUS, start);
-
-		plus->right = inner;
-		inner = plus;
-	}
-	inner->is_wrapped = true;
-	*out = inner;
+	*out = wrap(p, inner);
+	(*out)->text.start = start;
 	return 0;
 }
 
@@ -334,6 +340,22 @@ int parse_range_duration(
 	return 0;
 }
 
+/* Two signs and more: arithmetic goes on after them. It prints in parentheses, as one sign ends. */
+static int parse_signs(struct parser *p, const struct duration_parse *d, struct token sign,
+	struct duration_expr **out) {
+	struct duration_expr *left = NULL;
+	int rc = parse_binary(p, d, 3, &left);
+
+	if (rc < 0) {
+		return rc;
+	}
+	left = apply_sign(p, sign, left);
+	if (precedence(p->token.type) > 0) {
+		left = wrap(p, left);
+	}
+	return parse_operators(p, d, 0, left, out);
+}
+
 /*
  * After offset a number, a call or a sign with one of them is the whole duration: in
  * 'foo offset -2 ^ 2' the power is that of foo. Only parentheses without a sign go on.
@@ -341,25 +363,30 @@ int parse_range_duration(
 static int parse_offset(
 	struct parser *p, const struct duration_parse *d, struct duration_expr **out) {
 	struct token sign = p->token;
-	bool is_signed = sign.type == TOKEN_ADD || sign.type == TOKEN_SUB;
+	struct duration_expr *plus;
 	int rc;
 
-	if (!is_signed) {
+	if (sign.type != TOKEN_ADD && sign.type != TOKEN_SUB) {
 		return sign.type == TOKEN_LEFT_PAREN ? parse_binary(p, d, 0, out)
 						     : parse_primary(p, d, out);
 	}
 	parser_advance(p);
 	if (p->token.type == TOKEN_ADD || p->token.type == TOKEN_SUB) {
-		rc = parse_binary(p, d, 3, out);
-	} else {
-		rc = parse_primary(p, d, out);
-		is_signed = false;
+		return parse_signs(p, d, sign, out);
 	}
+	rc = parse_primary(p, d, out);
 	if (rc < 0) {
 		return rc;
 	}
+	if (sign.type == TOKEN_ADD && (*out)->is_wrapped) {
+		/* The plus stays, or what follows would print as part of the offset. */
+		plus = new_node(p, DURATION_PLUS, sign.start);
+		plus->right = *out;
+		*out = plus;
+		return 0;
+	}
 	*out = apply_sign(p, sign, *out);
-	return is_signed ? parse_operators(p, d, 0, *out, out) : 0;
+	return 0;
 }
 
 int parse_offset_duration(struct parser *p, struct duration *out) {

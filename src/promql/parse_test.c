@@ -130,7 +130,9 @@ static void prints_duration_expressions(void **state) {
 		{ "a offset 5m * 2", NULL },
 		{ "a offset step() + 3", NULL },
 		{ "a offset --5m", "a offset 5m" },
-		{ "a offset +(3)", "a offset (3)" },
+		{ "a offset +(3) + b", NULL },
+		{ "a offset +-5 * 2", "a offset (-5) * 2" },
+		{ "a offset --(5m + 1) * 2", "a offset (--(5m + 1)) * 2" },
 		{ "a[-(-5m)]", NULL },
 		{ "a[2 ^ 3 ^ 2]", NULL },
 	};

@@ -63,6 +63,7 @@ static const char *duration_op_text(enum duration_op op) {
 	case DURATION_NEGATE:
 		return "-";
 	case DURATION_PLUS:
+		return "+";
 	case DURATION_NUMBER:
 		return "";
 	}
@@ -73,7 +74,9 @@ static void print_duration_expr(const struct duration_expr *expr, struct buf *ou
 	const char *text = duration_op_text(expr->op);
 
 	buf_add_text(out, expr->is_wrapped ? "(" : "");
-	if (expr->op == DURATION_NUMBER) {
+	if (expr->op == DURATION_PLUS && expr->is_wrapped) {
+		print_duration_expr(expr->right, out); /* Only holds the parentheses. */
+	} else if (expr->op == DURATION_NUMBER) {
 		print_seconds(expr->seconds, expr->is_duration, out);
 	} else if (expr->op == DURATION_MIN_OF || expr->op == DURATION_MAX_OF) {
 		buf_add_text(out, text);

@@ -1,0 +1,540 @@
+/*
+ * The hub over a fleet of clusters must answer what one engine over all their series answers.
+ *
+ * Fixed data: cluster "a" has foo{pod="p1"} = 10 and foo{pod="p2"} = 1, cluster "b" has
+ * foo{pod="p1"} = 3, foo{pod="p3"} = 1 and only_b = 7; big = 1e308 in both. Samples stand every 15
+ * s from 0 to 3600 s. The ramps, t in seconds: g{pod="p1"} = t / 10 and g{pod="p2"} = 1000 - t / 20
+ * in a, g{pod="p1"} = 50 + t / 7 in b; ctr{pod="p1"} = 3 t in a, ctr{pod="p1"} = 2 t in b, where
+ * ctr{pod="p3"} = 5 t falls back to 0 every 400 s. The cluster label is "az".
+ */
+#include "base/rand.h"
+#include "base/test.h"
+#include "hub/fleet_test.h"
+
+/* How closely an answer has to agree. */
+enum exactness {
+	EXACT,  /* Bit for bit. */
+	SUMMED, /* Partial sums are rounded: a few units in the last place of the largest part. */
+	LOOSE,  /* Not even one engine agrees with itself over another order of series. */
+	TIED,   /* Any of equal values may be chosen: only the values are compared. */
+};
+
+struct oracle_case {
+	const char *query;
+	enum exactness exactness;
+};
+
+#define SAMPLES 241 /* 3600 s / 15 s + 1 */
+
+static void add_ramp(struct fleet *fleet, size_t cluster, const char *metric, double base,
+	double slope, int64_t wrap_s) {
+	int64_t times_ms[SAMPLES];
+	double values[SAMPLES];
+	for (size_t i = 0; i < SAMPLES; i++) {
+		int64_t seconds = (int64_t)i * 15;
+		times_ms[i] = seconds * 1000;
+		values[i] = base + slope * (double)(wrap_s > 0 ? seconds % wrap_s : seconds);
+	}
+	fleet_add(fleet, cluster, metric, times_ms, values, SAMPLES);
+}
+
+static void build_fixed(struct fleet *fleet) {
+	static const char *const names[] = { "a", "b" };
+	fleet_init(fleet, "az", names, 2);
+	add_ramp(fleet, 0, "foo{pod=\"p1\"}", 10, 0, 0);
+	add_ramp(fleet, 0, "foo{pod=\"p2\"}", 1, 0, 0);
+	add_ramp(fleet, 1, "foo{pod=\"p1\"}", 3, 0, 0);
+	add_ramp(fleet, 1, "foo{pod=\"p3\"}", 1, 0, 0);
+	add_ramp(fleet, 1, "only_b", 7, 0, 0);
+	add_ramp(fleet, 0, "big", 1e308, 0, 0);
+	add_ramp(fleet, 1, "big", 1e308, 0, 0);
+	add_ramp(fleet, 0, "g{pod=\"p1\"}", 0, 0.1, 0);
+	add_ramp(fleet, 0, "g{pod=\"p2\"}", 1000, -0.05, 0);
+	add_ramp(fleet, 1, "g{pod=\"p1\"}", 50, 1.0 / 7, 0);
+	add_ramp(fleet, 0, "ctr{pod=\"p1\"}", 0, 3, 0);
+	add_ramp(fleet, 1, "ctr{pod=\"p1\"}", 0, 2, 0);
+	add_ramp(fleet, 1, "ctr{pod=\"p3\"}", 0, 5, 400);
+	fleet_sort(fleet);
+}
+
+/* What was compared, for messages. */
+struct comparison {
+	const char *query;
+	const struct query_params *params;
+	enum exactness exactness;
+	const struct fleet *fleet;
+	bool has_failed;
+};
+
+static void print_columns(const char *title, const struct query_result *result) {
+	print_message("%s: type %d, %zu columns\n", title, (int)result->type, result->steps.count);
+	for (size_t i = 0; i < result->steps.count && i < 20; i++) {
+		const struct step_column *column = &result->steps.columns[i];
+		struct buf text = { 0 };
+		labels_format(&column->labels, &text);
+		for (size_t j = 0; j < result->steps.grid.count && j < 12; j++) {
+			if (step_present(column, j)) {
+				buf_printf(&text, " %.17g", column->values[j]);
+			} else {
+				buf_add_text(&text, " -");
+			}
+		}
+		print_message("  %s\n", buf_text(&text));
+		buf_deinit(&text);
+	}
+}
+
+/* Notes one disagreement for each comparison; the test goes on and fails at its end. */
+static void disagree(struct comparison *c, const struct query_result *hub,
+	const struct query_result *oracle, const char *why) {
+	if (c->has_failed) {
+		return;
+	}
+	c->has_failed = true;
+	print_message("%s (%s, start %" PRId64 ", step %" PRId64 ", %zu steps): %s; asked:\n%s",
+		c->query, c->params->is_range ? "range" : "instant", c->params->grid.start_ms,
+		c->params->grid.step_ms, c->params->grid.count, why, buf_text(&c->fleet->trace));
+	print_columns("hub", hub);
+	print_columns("oracle", oracle);
+}
+
+static bool agree(double a, double b, enum exactness exactness) {
+	if (double_bits(a) == double_bits(b) || (isnan(a) && isnan(b)) || a == b) {
+		return true;
+	}
+	if (exactness == EXACT || isnan(a) || isnan(b) || isinf(a) || isinf(b)) {
+		return false;
+	}
+	return fabs(a - b) <=
+	       (exactness == SUMMED ? 1e-12 : 1e-7) * fmax(1, fmax(fabs(a), fabs(b)));
+}
+
+static int compare_doubles(const void *a, const void *b) {
+	double left = *(const double *)a;
+	double right = *(const double *)b;
+	if (isnan(left) || isnan(right)) {
+		return (int)isnan(left) - (int)isnan(right);
+	}
+	return (left > right) - (left < right);
+}
+
+/* The values at one step, sorted. */
+static size_t values_at(const struct steps *steps, size_t step, double *out) {
+	size_t count = 0;
+	for (size_t i = 0; i < steps->count; i++) {
+		if (step_present(&steps->columns[i], step)) {
+			out[count++] = steps->columns[i].values[step];
+		}
+	}
+	qsort(out, count, sizeof(out[0]), compare_doubles);
+	return count;
+}
+
+static void compare_values(
+	struct comparison *c, const struct query_result *hub, const struct query_result *oracle) {
+	double *left = MEMORY_NEW(double, hub->steps.count + 1);
+	double *right = MEMORY_NEW(double, oracle->steps.count + 1);
+	for (size_t step = 0; step < c->params->grid.count; step++) {
+		size_t count = values_at(&hub->steps, step, left);
+		bool is_same = count == values_at(&oracle->steps, step, right);
+		for (size_t i = 0; is_same && i < count; i++) {
+			is_same = agree(left[i], right[i], SUMMED);
+		}
+		if (!is_same) {
+			disagree(c, hub, oracle, "other values");
+		}
+	}
+	free(left);
+	free(right);
+}
+
+static int compare_by_labels(const void *a, const void *b) {
+	return labels_cmp(
+		&((const struct step_column *)a)->labels, &((const struct step_column *)b)->labels);
+}
+
+/* A copy without columns that are empty, sorted by labels. */
+static struct steps sorted_columns(const struct steps *steps, struct arena *arena) {
+	struct steps sorted = { steps->grid, ARENA_NEW(arena, struct step_column, steps->count + 1),
+		0 };
+	for (size_t i = 0; i < steps->count; i++) {
+		if (!step_column_is_empty(&steps->columns[i], steps->grid.count)) {
+			sorted.columns[sorted.count++] = steps->columns[i];
+		}
+	}
+	qsort(sorted.columns, sorted.count, sizeof(sorted.columns[0]), compare_by_labels);
+	return sorted;
+}
+
+static void compare_columns(
+	struct comparison *c, const struct query_result *hub, const struct query_result *oracle) {
+	struct arena arena = { 0 };
+	const struct steps left = sorted_columns(&hub->steps, &arena);
+	const struct steps right = sorted_columns(&oracle->steps, &arena);
+	if (left.count != right.count) {
+		disagree(c, hub, oracle, "another number of series");
+	}
+	for (size_t i = 0; i < left.count; i++) {
+		if (!labels_equal(&left.columns[i].labels, &right.columns[i].labels)) {
+			disagree(c, hub, oracle, "other labels");
+		}
+		for (size_t step = 0; step < c->params->grid.count; step++) {
+			bool is_there = step_present(&left.columns[i], step);
+			if (is_there != step_present(&right.columns[i], step)) {
+				disagree(c, hub, oracle, "present at other steps");
+			}
+			if (is_there && !agree(left.columns[i].values[step],
+						right.columns[i].values[step], c->exactness)) {
+				disagree(c, hub, oracle, "other values");
+			}
+		}
+	}
+	arena_deinit(&arena);
+}
+
+/* An order that is part of the answer: the values must come in the same one. */
+static void compare_order(
+	struct comparison *c, const struct query_result *hub, const struct query_result *oracle) {
+	if (hub->is_ordered != oracle->is_ordered) {
+		disagree(c, hub, oracle, "only one is ordered");
+	}
+	for (size_t i = 0; hub->is_ordered && i < hub->steps.count; i++) {
+		if (!agree(hub->steps.columns[i].values[0], oracle->steps.columns[i].values[0],
+			    c->exactness)) {
+			disagree(c, hub, oracle, "another order");
+		}
+	}
+}
+
+static int compare_raw_by_labels(const void *a, const void *b) {
+	return labels_cmp(
+		&((const struct raw_series *)a)->labels, &((const struct raw_series *)b)->labels);
+}
+
+static void compare_raw(
+	struct comparison *c, const struct query_result *hub, const struct query_result *oracle) {
+	if (hub->raw_count != oracle->raw_count) {
+		disagree(c, hub, oracle, "another number of raw series");
+	}
+	if (hub->raw_count == 0) {
+		return;
+	}
+	qsort(hub->raw, hub->raw_count, sizeof(hub->raw[0]), compare_raw_by_labels);
+	qsort(oracle->raw, oracle->raw_count, sizeof(oracle->raw[0]), compare_raw_by_labels);
+	for (size_t i = 0; i < hub->raw_count; i++) {
+		const struct raw_series *left = &hub->raw[i];
+		const struct raw_series *right = &oracle->raw[i];
+		bool is_same =
+			labels_equal(&left->labels, &right->labels) && left->count == right->count;
+		for (size_t j = 0; is_same && j < left->count; j++) {
+			is_same = left->times_ms[j] == right->times_ms[j] &&
+				  agree(left->values[j], right->values[j], EXACT);
+		}
+		if (!is_same) {
+			disagree(c, hub, oracle, "other raw series");
+		}
+	}
+}
+
+static void compare_answers(
+	struct comparison *c, const struct query_result *hub, const struct query_result *oracle) {
+	if (hub->type != oracle->type) {
+		disagree(c, hub, oracle, "another type");
+	}
+	if (!str_equal(hub->string, oracle->string)) {
+		disagree(c, hub, oracle, "another string");
+	}
+	compare_raw(c, hub, oracle);
+	if (c->exactness == TIED) {
+		compare_values(c, hub, oracle);
+		return;
+	}
+	compare_columns(c, hub, oracle);
+	compare_order(c, hub, oracle);
+}
+
+/* Asks both. Returns whether they agree: in the answer, or in that there is none. */
+static bool check(struct fleet *fleet, const char *query, enum exactness exactness,
+	const struct query_params *params) {
+	struct arena arena = { 0 };
+	struct source_answer answer = { 0 };
+	struct query_result oracle = { 0 };
+	struct err hub_err = { 0 };
+	struct err oracle_err = { 0 };
+	struct comparison c = { query, params, exactness, fleet, false };
+	int hub_rc = fleet_query(fleet, str_of(query), params, true, &arena, &answer, &hub_err);
+	int oracle_rc =
+		fleet_eval(fleet, &fleet->all, str_of(query), params, &arena, &oracle, &oracle_err);
+	if ((hub_rc < 0) != (oracle_rc < 0)) {
+		print_message("hub: %d %s\noracle: %d %s\n", hub_rc, hub_err.text, oracle_rc,
+			oracle_err.text);
+		disagree(&c, &answer.result, &oracle, "only one fails");
+	} else if (hub_rc == 0) {
+		compare_answers(&c, &answer.result, &oracle);
+	}
+	arena_deinit(&arena);
+	return !c.has_failed;
+}
+
+/* The times at which the fixed data is asked. */
+static const struct query_params fixed_params[] = {
+	{ .grid = { 1800000, 0, 1 } },
+	{ .grid = { 1800123, 0, 1 } },
+	{ .grid = { 1200000, 300000, 5 }, .is_range = true },
+	{ .grid = { 1200001, 37000, 20 }, .is_range = true, .end_ms = 1920000 },
+	{ .grid = { -30000, 30000, 4 }, .is_range = true },
+	{ .grid = { 3600000, 60000, 12 }, .is_range = true, .lookback_ms = 120000 },
+	{ .grid = { 1800000, 0, 1 }, .is_range = true },
+};
+
+static void check_fixed(const struct oracle_case *cases, size_t count) {
+	struct fleet fleet;
+	size_t failed = 0;
+	build_fixed(&fleet);
+	for (size_t i = 0; i < count; i++) {
+		bool is_same = true;
+		for (size_t j = 0; is_same && j < ARRAY_COUNT(fixed_params); j++) {
+			is_same =
+				check(&fleet, cases[i].query, cases[i].exactness, &fixed_params[j]);
+		}
+		failed += !is_same;
+	}
+	fleet_deinit(&fleet);
+	if (failed > 0) {
+		fail_msg("%zu of %zu queries differ", failed, count);
+	}
+}
+
+static void answers_fifty_known_queries_as_one_engine(void **state) {
+	static const struct oracle_case cases[] = {
+		/* Where others were seen to answer something else. */
+		{ "max(foo) < 5", EXACT },
+		{ "max(foo) == 3", EXACT },
+		{ "max(foo) * -1", EXACT },
+		{ "5 - max(foo)", EXACT },
+		{ "topk(1, foo) < 5", EXACT },
+		{ "topk(1, foo) * -1", EXACT },
+		{ "count_values without (pod) (\"v\", foo)", EXACT },
+		{ "count_values(\"v\", g offset 10m)", EXACT },
+		{ "count_values(\"az\", foo)", EXACT },
+		{ "avg(big)", LOOSE },
+		{ "scalar(only_b)", EXACT },
+		{ "scalar(foo{pod=\"p1\"})", EXACT },
+		{ "topk(scalar(only_b), foo)", EXACT },
+		{ "label_replace(foo, \"az\", \"x\", \"\", \"\")", EXACT },
+		{ "label_replace(foo, \"az\", \"x\", \"pod\", \"p1\")", EXACT },
+		/* Where they agreed. */
+		{ "min(foo) > 2", EXACT },
+		{ "max(foo) > 5", EXACT },
+		{ "count_values(\"v\", foo)", EXACT },
+		{ "sum(g offset 10m)", SUMMED },
+		{ "avg(foo)", LOOSE },
+		{ "stddev(foo)", LOOSE },
+		{ "quantile(0.5, foo)", EXACT },
+		{ "absent(only_b)", EXACT },
+		{ "absent(nothing)", EXACT },
+		{ "count(foo) by (az)", EXACT },
+		{ "foo unless on(pod) only_b", EXACT },
+		{ "foo * on(pod) group_left foo{az=\"b\"}", EXACT },
+		{ "sum(foo) or on() vector(0)", SUMMED },
+		{ "sum(nothing) or on() vector(0)", EXACT },
+		{ "sum_over_time(max(foo)[10m:1m])", EXACT },
+		{ "max_over_time(sum(foo)[10m:])", SUMMED },
+		{ "sum(foo @ 600)", SUMMED },
+		{ "sort(foo)", EXACT },
+		{ "group(foo) by (az)", EXACT },
+		{ "sum without (az) (foo)", SUMMED },
+		{ "absent_over_time(only_b[5m])", EXACT },
+		{ "timestamp(foo)", EXACT },
+		{ "sum(foo{az=\"b\"})", SUMMED },
+		{ "sum(foo{az!=\"b\"})", SUMMED },
+		{ "sum(foo{az=\"\"})", EXACT },
+		{ "bottomk(1, foo)", TIED },
+		{ "rate(ctr[5m])", EXACT },
+		{ "sum(rate(ctr[5m]))", SUMMED },
+		{ "predict_linear(g[10m], 600)", EXACT },
+		{ "-max(foo)", EXACT },
+		{ "foo > bool 2", EXACT },
+		{ "sum(foo > 2)", SUMMED },
+		{ "count(foo > 2)", EXACT },
+		{ "count(count by (pod) (foo))", EXACT },
+		{ "max(max by (pod) (foo)) - 1", EXACT },
+	};
+	(void)state;
+	assert_int_equal(ARRAY_COUNT(cases), 50);
+	check_fixed(cases, ARRAY_COUNT(cases));
+}
+
+static void answers_every_row_of_the_rules_as_one_engine(void **state) {
+	static const struct oracle_case cases[] = {
+		/* Selectors and routing. */
+		{ "foo", EXACT },
+		{ "{az=\"a\"}", EXACT },
+		{ "{az=~\"a|\"}", EXACT },
+		{ "{az!=\"\"}", EXACT },
+		{ "foo{az=~\".*\"}", EXACT },
+		{ "foo{az=\"nowhere\"}", EXACT },
+		{ "foo{az!~\"a|b\"}", EXACT },
+		{ "{__name__=~\"foo|g\", az=\"b\"}", EXACT },
+		{ "g offset -3m", EXACT },
+		{ "g @ 900.5 offset 1m", EXACT },
+		{ "g @ end()", EXACT },
+		{ "g @ start() offset -90s", EXACT },
+		{ "ctr[1m]", EXACT },
+		{ "ctr{az=\"b\"}[2m] offset 30s", EXACT },
+		{ "max_over_time(g[5m:15s])[2m:30s]", EXACT },
+		/* Functions of one series. */
+		{ "increase(ctr[7m] @ end())", EXACT },
+		{ "irate(ctr[1m])", EXACT },
+		{ "delta(g[5m])", EXACT },
+		{ "resets(ctr[20m])", EXACT },
+		{ "quantile_over_time(0.3, g[5m])", EXACT },
+		{ "round(g, 5)", EXACT },
+		{ "clamp(g, 10, time() / 10)", EXACT },
+		{ "clamp_max(g, scalar(only_b) * 20)", EXACT },
+		{ "clamp_max(g, scalar(foo))", EXACT },
+		{ "day_of_week(g * 86400)", EXACT },
+		{ "hour() + foo", EXACT },
+		{ "label_replace(foo, \"p\", \"x$1\", \"pod\", \"p(.*)\")", EXACT },
+		{ "label_replace(foo, \"p\", \"$1\", \"az\", \"(.*)\")", EXACT },
+		{ "label_replace(foo, \"az\", \"same\", \"az\", \".*\")", EXACT },
+		{ "label_join(foo, \"key\", \"-\", \"az\", \"pod\")", EXACT },
+		{ "label_join(foo, \"az\", \"-\", \"az\", \"pod\")", EXACT },
+		{ "sum by (key) (label_replace(foo, \"key\", \"$1\", \"az\", \"(.)\"))", SUMMED },
+		{ "time() - timestamp(foo)", EXACT },
+		{ "timestamp(sum(foo))", EXACT },
+		{ "vector(scalar(only_b))", EXACT },
+		{ "time()", EXACT },
+		{ "pi() * 2", EXACT },
+		{ "vector(3)", EXACT },
+		{ "7", EXACT },
+		{ "scalar(nothing)", EXACT },
+		{ "scalar(only_b @ 60) + time()", EXACT },
+		/* Aggregations. */
+		{ "sum(foo)", SUMMED },
+		{ "sum by (pod) (g)", SUMMED },
+		{ "sum by (pod, az) (g)", EXACT },
+		{ "sum without (pod) (g)", EXACT },
+		{ "min by (pod) (g)", EXACT },
+		{ "max without (az, pod) (g)", EXACT },
+		{ "group by (pod) (g)", EXACT },
+		{ "count without (az) (g)", EXACT },
+		{ "avg by (pod) (g)", LOOSE },
+		{ "avg without (az) (g)", LOOSE },
+		{ "avg by (az) (g)", EXACT },
+		{ "avg by (__name__) ({__name__=~\"foo|g\"})", LOOSE },
+		{ "sum by (__name__) ({__name__=~\"foo|g\"})", SUMMED },
+		{ "avg(nothing)", EXACT },
+		{ "avg(g * Inf)", EXACT },
+		{ "avg(big) by (az)", EXACT },
+		{ "avg(big * 1.7)", LOOSE },
+		{ "sum(big)", EXACT },
+		{ "stdvar by (pod) (g)", LOOSE },
+		{ "stddev by (az) (g)", EXACT },
+		{ "quantile by (pod) (0.9, g)", EXACT },
+		{ "quantile(scalar(only_b) / 10, g)", EXACT },
+		{ "quantile(1.5, g)", EXACT },
+		{ "topk(2, g)", EXACT },
+		{ "topk by (pod) (1, g)", EXACT },
+		{ "topk(9, foo)", TIED },
+		{ "topk(0, foo)", EXACT },
+		{ "topk(2, sum by (pod) (g))", SUMMED },
+		{ "bottomk(1, g)", EXACT },
+		{ "topk(scalar(only_b) - 6, g)", EXACT },
+		{ "count_values by (az) (\"v\", foo)", EXACT },
+		{ "count_values by (pod) (\"v\", foo)", EXACT },
+		{ "count_values without (az) (\"v\", foo)", EXACT },
+		{ "count_values(\"pod\", foo)", EXACT },
+		{ "count_values without (az, pod) (\"pod\", foo)", EXACT },
+		{ "count_values by (pod) (\"pod\", foo)", EXACT },
+		{ "count_values without () (\"az\", foo)", EXACT },
+		{ "limitk(2, foo * 0)", TIED },
+		{ "limit_ratio(1, g)", EXACT },
+		{ "limit_ratio(0.5, g)", EXACT },
+		{ "limit_ratio(-0.5, g)", EXACT },
+		/* On top of aggregations. */
+		{ "sum(foo) > 0", SUMMED },
+		{ "abs(sum(g - 500))", SUMMED },
+		{ "max(g) - min(g)", EXACT },
+		{ "avg(g) > 100 and avg(g) < 1e9", LOOSE },
+		{ "sum(g) / count(g)", SUMMED },
+		{ "sum(foo) / ignoring(az) group_right sum by (az) (foo)", SUMMED },
+		/* Matching. */
+		{ "foo + foo", EXACT },
+		{ "foo + on(pod, az) g", EXACT },
+		{ "foo + on(pod) g", EXACT },
+		{ "foo{az=\"a\"} + on(pod) g{az=\"b\"}", EXACT },
+		{ "foo{az=\"a\"} + g{az=\"b\"}", EXACT },
+		{ "foo{az=\"a\"} unless foo{az=\"b\"}", EXACT },
+		{ "foo{az=\"a\"} unless ignoring(az) foo{az=\"b\"}", EXACT },
+		{ "foo + ignoring(az) foo", EXACT },
+		{ "g * on(az) group_left max by (az) (foo)", EXACT },
+		{ "g * on(pod) group_left(az) foo{az=\"b\"}", EXACT },
+		{ "foo and g", EXACT },
+		{ "foo and on(pod) only_b", EXACT },
+		{ "foo and on() only_b", EXACT },
+		{ "g and on(pod) foo{az=\"b\"}", EXACT },
+		{ "foo or g", EXACT },
+		{ "foo{az=\"a\"} or foo{az=\"b\"}", EXACT },
+		{ "foo or on(pod) g", EXACT },
+		{ "foo or vector(0)", EXACT },
+		{ "vector(1) or foo", EXACT },
+		{ "foo unless vector(1)", EXACT },
+		{ "foo * on() group_left vector(3)", EXACT },
+		{ "foo + fill(0) g", EXACT },
+		{ "foo + on(pod) fill_left(1) g{az=\"b\"}", EXACT },
+		{ "foo == bool g", EXACT },
+		{ "foo > time() / 1000", EXACT },
+		{ "scalar(only_b) * foo", EXACT },
+		{ "2 ^ foo", EXACT },
+		{ "-foo", EXACT },
+		{ "-(foo + g)", EXACT },
+		/* Subqueries. */
+		{ "max_over_time(g[10m:37s])", EXACT },
+		{ "sum_over_time(sum(g)[5m:30s])", SUMMED },
+		{ "max_over_time(max(g)[5m:37s] offset 33s)", EXACT },
+		{ "avg_over_time(avg(g)[5m:30s] @ 1700)", LOOSE },
+		{ "max_over_time((max(g) - min(g))[5m:30s] @ end() offset -1m)", EXACT },
+		{ "rate(sum(ctr{pod=\"p1\"})[5m:15s])", SUMMED },
+		{ "max_over_time(sum_over_time(max(g)[2m:20s])[3m:30s])", SUMMED },
+		{ "quantile_over_time(scalar(only_b) / 10, g[5m:15s])", EXACT },
+		{ "count_over_time(absent(only_b{pod=\"x\"})[5m:1m])", EXACT },
+		{ "absent_over_time(max(nothing)[5m:1m])", EXACT },
+		{ "min_over_time(time()[5m:1m])", EXACT },
+		{ "sum(max_over_time(g[5m:15s]))", SUMMED },
+		/* Absence. */
+		{ "absent(foo{az=\"a\"})", EXACT },
+		{ "absent(foo{az=\"nowhere\"})", EXACT },
+		{ "absent(nothing{az=\"a\", pod=\"x\", job=~\"y\"})", EXACT },
+		{ "absent(nothing{pod=\"x\", pod=\"y\"})", EXACT },
+		{ "absent(nothing{pod=\"$1\"})", EXACT },
+		{ "absent(sum(nothing))", EXACT },
+		{ "absent(nothing > 1)", EXACT },
+		{ "absent(foo > 5)", EXACT },
+		{ "absent_over_time(nothing{az=\"b\"}[5m])", EXACT },
+		{ "absent_over_time(only_b{az=\"a\"}[5m])", EXACT },
+		{ "absent_over_time(foo[5m:1m])", EXACT },
+		{ "absent({az=\"b\", pod=\"nothing\"})", EXACT },
+		/* Order. */
+		{ "sort_desc(g)", EXACT },
+		{ "sort(sum by (pod) (g))", SUMMED },
+		{ "sort_by_label(foo, \"az\", \"pod\")", EXACT },
+		{ "sort_by_label_desc(foo, \"az\", \"pod\")", EXACT },
+		/* The query's own grid. */
+		{ "start() + end() + range() + step()", EXACT },
+		{ "foo + step()", EXACT },
+		{ "max_over_time(g[range() + 1m:step() + 15s])", EXACT },
+		{ "sum(g offset (step() + 30s))", SUMMED },
+		{ "\"text\"", EXACT },
+	};
+	(void)state;
+	check_fixed(cases, ARRAY_COUNT(cases));
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		TEST(answers_fifty_known_queries_as_one_engine),
+		TEST(answers_every_row_of_the_rules_as_one_engine),
+	};
+	return TEST_RUN(tests);
+}
