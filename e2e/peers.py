@@ -14,10 +14,12 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from http import server as http_server
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -211,6 +213,43 @@ class NodeExporter(Program):
         port = free_port()
         super().__init__(directory, name, [
             "prometheus-node-exporter", f"--web.listen-address={HOST}:{port}"], port, "/")
+
+
+class Exporter:
+    """A target that exposes the text it is given; 'text' may be changed while it runs."""
+
+    def __init__(self, text, content_type="text/plain; version=0.0.4; charset=utf-8"):
+        self.text, self.content_type = text, content_type
+
+    def __enter__(self):
+        exporter = self
+
+        class Handler(http_server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                body = exporter.text.encode()
+                self.send_response(200)
+                self.send_header("Content-Type", exporter.content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http_server.ThreadingHTTPServer((HOST, 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def address(self):
+        return f"{HOST}:{self.server.server_port}"
 
 
 def scrape_config(jobs, interval="1s", external=None):
