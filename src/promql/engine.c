@@ -9,6 +9,10 @@
 
 #include <stdlib.h>
 
+/* What to raise when a query, or all together, need more. */
+#define QUERY_BYTES_SETTING "--query.max-memory-per-query"
+#define PROCESS_BYTES_SETTING "--query.max-memory"
+
 struct engine {
 	struct engine_options options;
 	struct clock *clock;
@@ -20,7 +24,7 @@ struct engine *engine_new(const struct engine_options *options, struct clock *cl
 
 	engine->options = *options;
 	engine->clock = clock;
-	budget_init(&engine->budget, NULL, "--query.max-memory", options->process_bytes_max);
+	budget_init(&engine->budget, NULL, PROCESS_BYTES_SETTING, options->process_bytes_max);
 	return engine;
 }
 
@@ -33,6 +37,23 @@ void engine_free(struct engine *engine) {
 
 const struct engine_options *engine_options_get(const struct engine *engine) {
 	return &engine->options;
+}
+
+void engine_budget_init(struct engine *engine, struct budget *budget) {
+	budget_init(budget, &engine->budget, QUERY_BYTES_SETTING, engine->options.query_bytes_max);
+}
+
+int engine_check_control(
+	const struct engine *engine, const struct query_control *control, struct err *err) {
+	/* Relaxed: the flag publishes nothing but itself. */
+	if (control && atomic_load_explicit(&control->canceled, memory_order_relaxed)) {
+		return err_set(err, ERR_CANCELED, "query was canceled in expression evaluation");
+	}
+	if (control && control->deadline_ns != 0 &&
+		clock_mono_ns(engine->clock) >= control->deadline_ns) {
+		return err_set(err, ERR_TIMEOUT, "query timed out in expression evaluation");
+	}
+	return 0;
 }
 
 /* sort and topk give an instant's series an order. */
@@ -131,9 +152,8 @@ int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tr
 	if (rc < 0) {
 		return rc;
 	}
-	eval_init(&ev, &engine->budget, engine->options.query_bytes_max);
+	eval_init(&ev, engine);
 	ev.options = &engine->options;
-	ev.clock = engine->clock;
 	ev.store = store;
 	ev.tree = tree;
 	ev.control = params->control;

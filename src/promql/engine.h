@@ -32,15 +32,25 @@ struct engine_options {
 
 struct engine;
 
+/* An engine on 'clock', which it borrows; and its end, when no evaluation runs any more. */
 struct engine *engine_new(const struct engine_options *options, struct clock *clock);
 void engine_free(struct engine *engine);
+/* As given to engine_new; as long as the engine. */
 const struct engine_options *engine_options_get(const struct engine *engine);
+/* A budget of one query's bytes under that of all, for work that is no evaluation (label APIs). The
+ * caller deinits it before the engine ends. */
+void engine_budget_init(struct engine *engine, struct budget *budget);
 
 /* One evaluation's bounds; lives with the request. */
 struct query_control {
 	_Atomic bool canceled; /* Set by any thread to stop it. */
 	int64_t deadline_ns;   /* On the engine's monotonic clock; 0: none. */
 };
+
+/* Whether to go on: returns 0, ERR_CANCELED or ERR_TIMEOUT with Prometheus' sentence. 'control' may
+ * be NULL. */
+MUST_USE int engine_check_control(
+	const struct engine *engine, const struct query_control *control, struct err *err);
 
 struct query_params {
 	struct grid grid; /* count 1 and step 0 for an instant query. */

@@ -7,9 +7,9 @@
 /* What a table's slot takes: a hash and a value. */
 #define SLOT_BYTES (2 * sizeof(uint64_t))
 
-void eval_init(struct eval *ev, struct budget *parent, uint64_t bytes_max) {
-	*ev = (struct eval){ .samples_weight = 1 };
-	budget_init(&ev->budget, parent, "--query.max-memory-per-query", bytes_max);
+void eval_init(struct eval *ev, struct engine *engine) {
+	*ev = (struct eval){ .engine = engine, .samples_weight = 1 };
+	engine_budget_init(engine, &ev->budget);
 	arena_init(&ev->arena, &ev->budget);
 }
 
@@ -70,19 +70,8 @@ const struct grid *eval_grid_first(struct eval *ev, const struct grid *grid) {
 }
 
 int eval_check(struct eval *ev) {
-	struct query_control *control = ev->control;
-
 	ev->work = 0;
-	/* Relaxed: the flag publishes nothing but itself. */
-	if (control && atomic_load_explicit(&control->canceled, memory_order_relaxed)) {
-		return err_set(
-			ev->err, ERR_CANCELED, "query was canceled in expression evaluation");
-	}
-	if (control && control->deadline_ns != 0 &&
-		clock_mono_ns(ev->clock) >= control->deadline_ns) {
-		return err_set(ev->err, ERR_TIMEOUT, "query timed out in expression evaluation");
-	}
-	return 0;
+	return engine_check_control(ev->engine, ev->control, ev->err);
 }
 
 int eval_hold(struct eval *ev, uint64_t samples) {

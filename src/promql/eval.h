@@ -28,8 +28,8 @@ struct table;
 
 /* One evaluation of a query. */
 struct eval {
+	const struct engine *engine;
 	const struct engine_options *options;
-	const struct clock *clock;
 	struct store *store; /* May be NULL when no selector is left. */
 	struct expr_tree *tree;
 	struct query_control *control; /* May be NULL. */
@@ -86,7 +86,7 @@ struct table {
 };
 
 /* Prepares an evaluation's memory; nothing else is filled in. */
-void eval_init(struct eval *ev, struct budget *parent, uint64_t bytes_max);
+void eval_init(struct eval *ev, struct engine *engine);
 /* Closes and frees everything. */
 void eval_deinit(struct eval *ev);
 

@@ -7,9 +7,10 @@
 #include "source/source.h"
 
 /* Writes the JSON of 'path' ("metadata", "targets"); see source_ops.document. Any thread. */
-typedef int local_document_fn(void *context, struct str path, struct str args, struct buf *out,
-	struct err *err);
+typedef int local_document_fn(
+	void *context, struct str path, struct str args, struct buf *out, struct err *err);
 
+/* Immutable after init: any thread may call. */
 struct local_source {
 	struct source source;
 	struct engine *engine; /* Borrowed, as all below. */
@@ -18,6 +19,8 @@ struct local_source {
 	void *document_context;
 };
 
+/* Fills in 'local', which owns nothing. 'document' may be NULL: then there are none (ERR_ABSENT).
+ */
 void local_source_init(struct local_source *local, struct engine *engine, struct store *store,
 	local_document_fn *document, void *document_context);
 

@@ -18,8 +18,8 @@ struct query_request {
 	struct grid grid;
 	int64_t end_ms; /* See query_params. */
 	bool is_range;
-	int64_t lookback_ms; /* 0: the default. */
-	size_t limit;        /* Most series in the answer; 0: all. */
+	int64_t lookback_ms;   /* 0: the default. */
+	size_t limit;          /* Most series in the answer; 0: all. */
 	bool abort_on_partial; /* partial_response=abort: a missing cluster is an error. */
 	struct query_control *control;
 };
@@ -27,7 +27,8 @@ struct query_request {
 /* What one cluster gave to an answer. */
 struct cluster_share {
 	struct str cluster;
-	uint64_t received_bytes; /* On the link, as received (compressed, TLS records not counted). */
+	uint64_t received_bytes; /* On the link, as received (compressed, TLS records not counted).
+				  */
 	uint64_t fragments;
 	int64_t wait_ns;
 	struct str error; /* Empty when it answered. */
@@ -67,8 +68,8 @@ struct source_ops {
 		const struct meta_request *request, struct arena *arena, struct str_list *out,
 		struct annotations *notes, struct err *err);
 	/*
-	 * JSON documents as the API's "data": 'path' is "metadata" or "targets", 'args' the request's
-	 * query string. Appends to 'out'.
+	 * JSON documents as the API's "data": 'path' is "metadata" or "targets", 'args' the
+	 * request's query string. Appends to 'out'.
 	 */
 	int (*document)(struct source *source, struct str path, struct str args, struct buf *out,
 		struct arena *arena, struct annotations *notes, struct err *err);
