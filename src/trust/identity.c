@@ -31,7 +31,6 @@ struct trust_identity {
 	struct timer timer;
 	uint64_t seen; /* Hash of what was read last, good or not. */
 	char name[IDENTITY_LEN_MAX + 1];
-	char anchors_digest[65];
 	int64_t not_after_ms;
 	void (*on_change)(void *context);
 	void *context;
@@ -101,12 +100,8 @@ static int use(
 	struct str chain = buf_str(&credentials->chain);
 	struct str anchors = buf_str(&credentials->anchors);
 	char name[IDENTITY_LEN_MAX + 1];
-	char digest[65];
 	int rc = trust_verify_pem(
 		chain, anchors, clock_now_ms(clock), false, name, sizeof(name), err);
-	if (rc == 0) {
-		rc = certificates_digest(anchors, digest, err);
-	}
 	struct tls_identity *presented = NULL;
 	if (rc == 0) {
 		rc = tls_identity_new(chain, buf_str(&credentials->key), anchors, clock,
@@ -116,7 +111,6 @@ static int use(
 		return err_wrap(err, rc, "%s", identity->directory);
 	}
 	memcpy(identity->name, name, sizeof(name));
-	memcpy(identity->anchors_digest, digest, sizeof(digest));
 	identity->not_after_ms = tls_identity_not_after_ms(presented);
 	if (identity->slot) {
 		tls_slot_swap(identity->slot, presented);
@@ -241,8 +235,4 @@ const char *trust_identity_name(const struct trust_identity *identity) {
 
 int64_t trust_identity_not_after_ms(const struct trust_identity *identity) {
 	return identity->not_after_ms;
-}
-
-const char *trust_identity_anchors_digest(const struct trust_identity *identity) {
-	return identity->anchors_digest;
 }

@@ -66,7 +66,5 @@ struct tls_slot *trust_identity_slot(const struct trust_identity *identity);
 const char *trust_identity_name(const struct trust_identity *identity);
 /* When our own certificate expires. */
 int64_t trust_identity_not_after_ms(const struct trust_identity *identity);
-/* SHA-256 over the anchors' DER in the order of their digests, in hex: what two ends compare. */
-const char *trust_identity_anchors_digest(const struct trust_identity *identity);
 
 #endif
