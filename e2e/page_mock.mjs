@@ -41,7 +41,7 @@ export function cluster(name, more = {}) {
 		receivedBytes: 1_430_000,
 		sentBytes: 52_000,
 		certNotAfterMs: Date.now() + 22.4 * hour,
-		ownCertNotAfterMs: Date.now() + 20 * hour,
+		ownCertNotAfterMs: Date.now() + 23 * hour,
 		exports: [{ name: 'prometheus', kind: 'prometheus' }],
 		catalogueAgeMs: 900,
 		lastAnswer: { bytes: 4120, durationMs: 8.4, series: 12, atMs: Date.now() - 2000 },

@@ -29,10 +29,19 @@ function Sparkline({ values }: { values: number[] }) {
 	);
 }
 
-function Certificate({ at, what }: { at: number; what: string }) {
-	const left = at - Date.now();
+// The link needs both ends' certificates: the one that ends first is shown.
+function Certificate({ one }: { one: Cluster }) {
+	const ends = [
+		{ at: one.certNotAfterMs, whose: "The cluster's" },
+		{ at: one.ownCertNotAfterMs, whose: "This hub's" },
+	].filter(({ at }) => at > 0);
+	if (!ends.length) {
+		return <span>–</span>;
+	}
+	const first = ends.reduce((a, b) => (b.at < a.at ? b : a));
+	const left = first.at - Date.now();
 	const kind = left < 0 ? 'bad' : left < CERT_SOON_MS ? 'soon' : '';
-	const title = `${what} certificate, until ${formatTime(at, view.value.utc)}`;
+	const title = ends.map(({ at, whose }) => `${whose} certificate: until ${formatTime(at, view.value.utc)}`).join('\n');
 	return (
 		<span class={`cert ${kind}`} title={title}>
 			{left < 0 ? `expired ${age(-left)} ago` : `${age(left)} left`}
@@ -75,7 +84,7 @@ function Facts({ one }: { one: Cluster }) {
 			</div>
 			<div>
 				<dt>Certificate</dt>
-				<dd>{one.certNotAfterMs > 0 ? <Certificate at={one.certNotAfterMs} what="The cluster's" /> : '–'}</dd>
+				<dd><Certificate one={one} /></dd>
 			</div>
 		</dl>
 	);
@@ -136,7 +145,7 @@ function Lines({ list, missing }: { list: Cluster[]; missing: Set<string> }) {
 								<td class="num">{one.series === null ? '–' : count(one.series)}</td>
 								<td class="num">{bytes(one.receivedBytes)}</td>
 								<td class="num">{one.rttMs === null ? '–' : milliseconds(one.rttMs)}</td>
-								<td>{one.certNotAfterMs > 0 ? <Certificate at={one.certNotAfterMs} what="The cluster's" /> : '–'}</td>
+								<td><Certificate one={one} /></td>
 								<td>{one.exports.map((e) => e.name).join(', ')}</td>
 							</tr>
 						))}
