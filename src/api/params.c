@@ -191,15 +191,16 @@ int params_range(const struct uri_params *params, struct query_request *request,
 	if (rc < 0) {
 		return rc;
 	}
-	if ((end_ms - start_ms) / step_ms > ENGINE_STEPS_MAX) {
+	uint64_t steps = ((uint64_t)end_ms - (uint64_t)start_ms) / (uint64_t)step_ms;
+	if (steps > ENGINE_STEPS_MAX) {
 		return err_set(err, ERR_INVAL,
 			"exceeded maximum resolution of 11,000 points per timeseries. Try "
 			"decreasing "
 			"the query resolution (?step=XX)");
 	}
-	request->grid = (struct grid){ .start_ms = start_ms,
-		.step_ms = step_ms,
-		.count = (size_t)((end_ms - start_ms) / step_ms) + 1 };
+	request->grid = (struct grid){
+		.start_ms = start_ms, .step_ms = step_ms, .count = (size_t)steps + 1
+	};
 	request->end_ms = end_ms;
 	request->is_range = true;
 	return read_common(params, request, timeout_ms, err);

@@ -69,32 +69,38 @@ static void run_query_range(struct job *job) {
 	evaluate(job, &request, timeout_ms);
 }
 
-/* One question about series; writes the data and says whether 'limit' left something out. */
-typedef int meta_fn(struct job *job, const struct meta_request *request, size_t limit,
-	struct json_writer *json, struct annotations *notes, bool *truncated, struct err *err);
+/* A question about series and names, and what came back. */
+struct meta {
+	struct job *job;
+	struct meta_request request;
+	struct json_writer json;
+	size_t limit; /* As the client gave it. */
+	struct annotations notes;
+	bool truncated;
+};
+
+/* Asks the source and writes the data. Returns 0 or the source's error. */
+typedef int meta_fn(struct meta *meta, struct err *err);
 
 /* Reads match[], start, end and limit, asks, and writes the answer. */
 static int ask(struct job *job, struct expr_tree *trees, meta_fn *question, bool *bad_match,
 	struct err *err) {
-	struct meta_request request = { .control = &job->control };
-	struct annotations notes = { 0 };
-	struct json_writer json;
-	bool truncated = false;
-	int rc = params_meta(&job->params, trees, &job->arena, &request, bad_match, err);
+	struct meta meta = { .job = job, .request.control = &job->control };
+	int rc = params_meta(&job->params, trees, &job->arena, &meta.request, bad_match, err);
 
 	if (rc < 0) {
 		return rc;
 	}
-	size_t limit = request.limit;
-	request.limit = limit_to_ask(limit);
+	meta.limit = meta.request.limit;
+	meta.request.limit = limit_to_ask(meta.limit);
 	job_set_deadline(job, job->api->options.query_timeout_ms);
-	json_writer_init(&json, &job->body);
-	render_begin(&json);
-	rc = question(job, &request, limit, &json, &notes, &truncated, err);
+	json_writer_init(&meta.json, &job->body);
+	render_begin(&meta.json);
+	rc = question(&meta, err);
 	if (rc < 0) {
 		return rc;
 	}
-	render_end(&json, &notes, truncated);
+	render_end(&meta.json, &meta.notes, meta.truncated);
 	return 0;
 }
 
@@ -116,39 +122,39 @@ static void run_meta(struct job *job, meta_fn *question, bool names_match) {
 	free(trees);
 }
 
-static int ask_series(struct job *job, const struct meta_request *request, size_t limit,
-	struct json_writer *json, struct annotations *notes, bool *truncated, struct err *err) {
-	struct source *source = job->api->options.source;
+static int ask_series(struct meta *meta, struct err *err) {
+	struct source *source = meta->job->api->options.source;
 	struct labels_list list = { 0 };
-	int rc = source->ops->series(source, request, &job->arena, &list, notes, err);
+	int rc = source->ops->series(
+		source, &meta->request, &meta->job->arena, &list, &meta->notes, err);
 
 	if (rc == 0) {
-		*truncated = render_series(json, &list, limit);
+		meta->truncated = render_series(&meta->json, &list, meta->limit);
 	}
 	return rc;
 }
 
-static int ask_labels(struct job *job, const struct meta_request *request, size_t limit,
-	struct json_writer *json, struct annotations *notes, bool *truncated, struct err *err) {
-	struct source *source = job->api->options.source;
+static int ask_labels(struct meta *meta, struct err *err) {
+	struct source *source = meta->job->api->options.source;
 	struct str_list list = { 0 };
-	int rc = source->ops->label_names(source, request, &job->arena, &list, notes, err);
+	int rc = source->ops->label_names(
+		source, &meta->request, &meta->job->arena, &list, &meta->notes, err);
 
 	if (rc == 0) {
-		*truncated = render_strings(json, &list, limit);
+		meta->truncated = render_strings(&meta->json, &list, meta->limit);
 	}
 	return rc;
 }
 
-static int ask_values(struct job *job, const struct meta_request *request, size_t limit,
-	struct json_writer *json, struct annotations *notes, bool *truncated, struct err *err) {
-	struct source *source = job->api->options.source;
-	struct str name = param_unescape_name(&job->arena, job->param);
+static int ask_values(struct meta *meta, struct err *err) {
+	struct source *source = meta->job->api->options.source;
+	struct str name = param_unescape_name(&meta->job->arena, meta->job->param);
 	struct str_list list = { 0 };
+	int rc = source->ops->label_values(
+		source, name, &meta->request, &meta->job->arena, &list, &meta->notes, err);
 
-	int rc = source->ops->label_values(source, name, request, &job->arena, &list, notes, err);
 	if (rc == 0) {
-		*truncated = render_strings(json, &list, limit);
+		meta->truncated = render_strings(&meta->json, &list, meta->limit);
 	}
 	return rc;
 }

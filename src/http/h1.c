@@ -225,8 +225,8 @@ static int split_header(struct h1_reader *reader, struct str line, struct str *n
 
 static int read_header(struct h1_reader *reader, struct str line, struct err *err) {
 	struct http_headers *headers = &reader->request->headers;
-	struct str name;
-	struct str value;
+	struct str name = STR_EMPTY;
+	struct str value = STR_EMPTY;
 
 	int rc = split_header(reader, line, &name, &value, err);
 	if (rc < 0) {

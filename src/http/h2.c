@@ -3,7 +3,7 @@
 #include "base/check.h"
 
 /* One write to the stream: a few frames together, so that small ones do not each cost a call. */
-#define WRITE_BYTES (64U * 1024U)
+#define WRITE_BYTES ((size_t)64 * 1024)
 
 static nghttp2_option *make_option(const struct h2_options *options) {
 	nghttp2_option *option = NULL;
@@ -77,6 +77,19 @@ int h2_receive(struct h2 *h2, struct str bytes, struct err *err) {
 	return 0;
 }
 
+/* Collects frames up to about WRITE_BYTES. */
+static void collect(struct h2 *h2) {
+	while (h2->out.len < WRITE_BYTES) {
+		const uint8_t *bytes = NULL;
+		ssize_t len = nghttp2_session_mem_send(h2->session, &bytes);
+
+		if (len <= 0) {
+			return;
+		}
+		buf_append(&h2->out, bytes, (size_t)len);
+	}
+}
+
 void h2_flush(struct h2 *h2) {
 	if (h2->busy) {
 		return;
@@ -84,15 +97,7 @@ void h2_flush(struct h2 *h2) {
 	h2->busy = true;
 	/* Above the stream's low water its on_drain is sure to call us again. */
 	while (h2->stream && stream_pending(h2->stream) <= STREAM_LOW_WATER) {
-		const uint8_t *bytes = NULL;
-		ssize_t len = 1;
-
-		while (h2->out.len < WRITE_BYTES && len > 0) {
-			len = nghttp2_session_mem_send(h2->session, &bytes);
-			if (len > 0) {
-				buf_append(&h2->out, bytes, (size_t)len);
-			}
-		}
+		collect(h2);
 		if (h2->out.len == 0) {
 			break;
 		}

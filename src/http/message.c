@@ -3,7 +3,7 @@
 #include "base/compiler.h"
 
 static char lower(char byte) {
-	return (byte >= 'A' && byte <= 'Z') ? (char)(byte + ('a' - 'A')) : byte;
+	return byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte;
 }
 
 void http_headers_add(

@@ -27,6 +27,6 @@ void router_free(struct router *router);
 void router_add(struct router *router, const char *methods, const char *pattern, route_fn *run,
 	void *context);
 /* An http_handler_fn whose context is the router: 404 and 405 (with Allow) are its own. */
-void router_handle(void *router, struct exchange *exchange);
+void router_handle(void *context, struct exchange *exchange);
 
 #endif

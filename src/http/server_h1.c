@@ -12,8 +12,8 @@
 
 #include <stdlib.h>
 
-#define PIPELINE_BYTES_MAX (64U * 1024U)
-#define PIECE_BYTES (64U * 1024U)
+#define PIPELINE_BYTES_MAX ((size_t)64 * 1024)
+#define PIECE_BYTES ((size_t)64 * 1024)
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 

@@ -104,6 +104,7 @@ static void reset_stream(struct h2_connection *connection, int32_t stream_id, ui
 }
 
 /* nghttp2 wants body bytes for a DATA frame. */
+// NOLINTNEXTLINE(readability-function-size): nghttp2's signature
 static ssize_t read_body(nghttp2_session *session, int32_t stream_id, uint8_t *bytes, size_t size,
 	uint32_t *flags, nghttp2_data_source *source, void *context) {
 	struct exchange *exchange = nghttp2_session_get_stream_user_data(session, stream_id);
@@ -273,6 +274,7 @@ static bool set_field(struct exchange *exchange, struct str name, struct str val
 	return true;
 }
 
+// NOLINTNEXTLINE(readability-function-size): nghttp2's signature
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
 	size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *context) {
 	struct h2_connection *connection = context;

@@ -330,7 +330,7 @@ static void holds_little_for_a_reader_that_stops(void **state) {
 
 	(void)state;
 	open_server(&test, &held);
-	held.to_write = 64U * 1024U * 1024U;
+	held.to_write = UINT64_C(64) << 20;
 	test_client_open(&client, &test);
 	stream_pause(client.stream);
 	test_client_send(&client, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -357,7 +357,7 @@ static void cuts_off_a_client_that_takes_nothing(void **state) {
 
 	(void)state;
 	open_server(&test, &held);
-	held.to_write = 64U * 1024U * 1024U;
+	held.to_write = UINT64_C(64) << 20;
 	test_client_open(&client, &test);
 	stream_pause(client.stream);
 	test_client_send(&client, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");

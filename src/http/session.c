@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define DEFAULT_STREAMS_MAX 1000
-#define DEFAULT_HEADER_BYTES_MAX (64U * 1024U)
+#define DEFAULT_HEADER_BYTES_MAX ((size_t)64 * 1024)
 #define DEFAULT_PING_INTERVAL_MS 10000
 #define DEFAULT_PING_TIMEOUT_MS 5000
 #define PING_BYTES 8
@@ -93,6 +93,15 @@ static void end_call(struct http_call *call, const struct err *failure) {
 	call_free(call);
 }
 
+static void end_all(struct http_session *session, const struct err *failure) {
+	while (session->call_count > 0) {
+		struct http_call *first = session->calls;
+
+		CHECK(first && !first->previous);
+		end_call(first, failure);
+	}
+}
+
 /* Sends what is queued; closes once nothing is left to do. */
 static void settle(struct http_session *session) {
 	if (session->is_closing || session->h2.busy) {
@@ -114,9 +123,7 @@ static void abort_with(struct http_session *session, const struct err *reason) {
 	session->is_closing = true;
 	session->is_leaving = true;
 	/* Calls end here rather than in on_close, so that no callback sees a half-dead session. */
-	while (session->calls) {
-		end_call(session->calls, reason);
-	}
+	end_all(session, reason);
 	stream_abort(session->stream, reason);
 }
 
@@ -137,6 +144,7 @@ static void fail_call(struct http_call *call, uint32_t code, const struct err *f
 	end_call(call, failure);
 }
 
+// NOLINTNEXTLINE(readability-function-size): nghttp2's signature
 static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const uint8_t *name,
 	size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *context) {
 	struct http_session *session = context;
@@ -317,9 +325,7 @@ static void on_data(struct stream *stream, struct str bytes) {
 	h2_flush(&session->h2);
 	session->is_closing = true;
 	session->is_leaving = true;
-	while (session->calls) {
-		end_call(session->calls, &session->failure);
-	}
+	end_all(session, &session->failure);
 	stream_close(stream);
 }
 
@@ -336,9 +342,7 @@ static void on_close(struct stream *stream, const struct err *reason) {
 	session->is_closing = true;
 	session->is_leaving = true;
 	loop_timer_clear(stream_loop(stream), &session->ping_timer);
-	while (session->calls) {
-		end_call(session->calls, &gone);
-	}
+	end_all(session, &gone);
 	if (!reason && session->failure.code != 0) {
 		reason = &session->failure;
 	}
@@ -455,6 +459,7 @@ uint64_t http_session_sent_bytes(const struct http_session *session) {
 	return stream_sent_bytes(session->stream);
 }
 
+// NOLINTNEXTLINE(readability-function-size): nghttp2's signature
 static ssize_t read_request_body(nghttp2_session *nghttp2, int32_t stream_id, uint8_t *bytes,
 	size_t size, uint32_t *flags, nghttp2_data_source *source, void *context) {
 	struct http_call *call = find_call(context, stream_id);
@@ -531,6 +536,7 @@ static int32_t submit(struct http_call *call, const struct http_request *request
 		call->body.len > 0 ? &body : NULL, call);
 }
 
+// NOLINTNEXTLINE(readability-function-size): one request is all of these
 int http_session_request(struct http_session *session, const struct http_request *request,
 	int64_t timeout_ms, const struct http_call_ops *ops, void *context, struct http_call **out,
 	struct err *err) {

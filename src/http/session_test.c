@@ -365,7 +365,7 @@ static void a_reader_that_stops_holds_up_only_its_own_call(void **state) {
 	(void)state;
 	open_server(&test, &served, 0);
 	link_to(&linked, &test, http_server_port(test.server));
-	served.to_write = 32U * 1024U * 1024U;
+	served.to_write = UINT64_C(32) << 20;
 	struct http_call *call = start_call(&linked, "/big", &big);
 	big.keeps_body = false;
 	big.takes = false;
@@ -397,7 +397,7 @@ static void a_window_that_never_opens_ends_the_answer(void **state) {
 	(void)state;
 	open_server(&test, &served, 0);
 	link_to(&linked, &test, http_server_port(test.server));
-	served.to_write = 32U * 1024U * 1024U;
+	served.to_write = UINT64_C(32) << 20;
 	(void)start_call(&linked, "/big", &big);
 	big.keeps_body = false;
 	big.takes = false;
