@@ -1,5 +1,6 @@
 #include "cmd/web.h"
 
+#include "api/page.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -56,6 +57,7 @@ int web_new(const struct web_options *options, struct web **out, struct err *err
 	}
 	web->router = router_new();
 	api_register(web->api, web->router);
+	page_register(web->router);
 	*out = web;
 	return 0;
 }
