@@ -42,7 +42,6 @@ int range_find_drops(struct range_call *call) {
 
 	CHECK(count <= UINT32_MAX);
 	call->drop_count = 0;
-	call->drop_next = 0;
 	for (size_t i = 1; i < count; i++) {
 		if (values[i] < values[i - 1]) {
 			int rc = call->drop_count == call->drop_capacity ? grow_drops(call) : 0;
@@ -102,7 +101,9 @@ static int run_series(struct range_stream *range, const struct samples *samples)
 	call->samples = samples;
 	range->column.labels = samples->labels;
 	range->column.drops_name = samples->drops_name;
-	rc = range->run(call, &range->column);
+	rc = windows_update(&call->windows, call->ev, call->grid, call->shape, samples);
+	rc = rc < 0 ? rc : range->run(call, &range->column);
+	eval_count(call->ev, call->windows.used);
 	if (rc < 0 || !present_any(range->column.present, steps)) {
 		return rc;
 	}

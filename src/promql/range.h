@@ -7,10 +7,12 @@
 #ifndef PROMQL_RANGE_H
 #define PROMQL_RANGE_H
 
-#include "promql/samples.h"
+#include "promql/windows.h"
 
 /* Scalar arguments besides the range vector; double_exponential_smoothing has two. */
 #define RANGE_ARGS_MAX 2
+
+struct extrapolation;
 
 /* A function's run over one series. */
 struct range_call {
@@ -18,14 +20,16 @@ struct range_call {
 	const struct grid *grid;
 	const struct window_shape *shape;
 	const struct samples *samples;
+	struct windows windows;     /* Of these samples. */
+	struct extrapolation *plan; /* rate.c's, of the windows of this version. */
+	uint64_t plan_version;
 	const double *args[RANGE_ARGS_MAX]; /* At each step. */
 	uint32_t position;                  /* Of the first argument, for notes. */
 	/* Where a value is lower than the one before it, for functions of counters. */
 	uint32_t *drops;
 	size_t drop_count;
 	size_t drop_capacity;
-	size_t drop_next; /* The first that can lie in the current or a later window. */
-	double *scratch;  /* Room for a window's values. */
+	double *scratch; /* Room for a window's values. */
 	size_t scratch_capacity;
 	int rc; /* Set by a function that fails. */
 };
@@ -35,10 +39,7 @@ struct window {
 	const int64_t *times_ms;
 	const double *values;
 	size_t count;
-	size_t first; /* Index of the first in the series. */
 	size_t step;
-	int64_t start_ms; /* Not included. */
-	int64_t end_ms;
 };
 
 /* Gives the step a value, or returns false for none. */
@@ -48,37 +49,23 @@ typedef bool window_fn(struct range_call *call, const struct window *window, dou
 typedef int range_run_fn(struct range_call *call, struct column *out);
 
 /*
- * The loop over the steps. Inlined, so that a function that is cheaper than a call (rate) costs
- * none: 'fn' is a constant wherever this is used. With 'is_costly' it looks at the clock as it
- * goes.
+ * The loop over the steps. Inlined, so that a function that is cheaper than a call costs none: 'fn'
+ * is a constant wherever this is used. With 'is_costly' it looks at the clock as it goes.
  */
 static inline __attribute__((always_inline)) int windows_loop(
 	struct range_call *call, struct column *out, window_fn *fn, bool is_costly) {
-	const struct samples *samples = call->samples;
+	const struct windows *windows = &call->windows;
+	size_t steps = call->grid->count;
 	struct window window;
-	uint64_t used = 0;
-	size_t low = 0;
-	size_t high = 0;
 
-	memset(out->present, 0, step_words(call->grid->count) * sizeof(*out->present));
-	for (size_t i = 0; i < call->grid->count; i++) {
-		window.end_ms = window_end(call->shape, grid_time(call->grid, i));
-		window.start_ms = window.end_ms - call->shape->range_ms;
-		while (high < samples->count && samples->times_ms[high] <= window.end_ms) {
-			high++;
-		}
-		while (low < high && samples->times_ms[low] <= window.start_ms) {
-			low++;
-		}
-		if (low == high) {
-			continue;
-		}
-		window.times_ms = samples->times_ms + low;
-		window.values = samples->values + low;
-		window.count = high - low;
-		window.first = low;
+	memset(out->present, 0, step_words(steps) * sizeof(*out->present));
+	for (PRESENT_EACH(windows->present, steps, i)) {
+		struct span span = windows->spans[i];
+
+		window.times_ms = call->samples->times_ms + span.low;
+		window.values = call->samples->values + span.low;
+		window.count = span.high - span.low;
 		window.step = i;
-		used += window.count;
 		if (is_costly) {
 			int rc = eval_work(call->ev, window.count);
 
@@ -92,7 +79,6 @@ static inline __attribute__((always_inline)) int windows_loop(
 			return call->rc;
 		}
 	}
-	eval_count(call->ev, used);
 	return 0;
 }
 

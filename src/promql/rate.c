@@ -4,98 +4,136 @@
 #include "promql/range.h"
 
 /*
- * The increase between the first and the last sample; with counters, what a reset took away is
- * added. Resets are few, so they are found once per series and windows only look at their own.
+ * How far a window's increase is extended towards the window's ends, in seconds: all the way where
+ * samples come close enough, within 1.1 times their mean distance, else by half that distance. This
+ * is a matter of the samples' times alone, so it is worked out once for all series of a target.
+ * What is left per series is whether a counter would have been below zero before its first sample.
  */
-static inline double window_increase(
-	struct range_call *call, const struct window *window, bool is_counter) {
-	double increase = window->values[window->count - 1] - window->values[0];
-	size_t last = window->first + window->count - 1;
+struct extrapolation {
+	double sampled; /* From the first to the last sample; 0 for fewer than two. */
+	double to_start;
+	double to_end;
+	double factor; /* Of the whole, without that exception. */
+};
 
-	if (!is_counter) {
-		return increase;
+static double factor_of(const struct extrapolation *plan, double to_start, double range_s) {
+	double factor = (plan->sampled + to_start + plan->to_end) / plan->sampled;
+
+	return range_s > 0 ? factor / range_s : factor;
+}
+
+static struct extrapolation plan_window(
+	const struct range_call *call, size_t step, double range_s) {
+	struct span span = call->windows.spans[step];
+	const int64_t *times_ms = call->samples->times_ms;
+	int64_t end_ms = window_end(call->shape, grid_time(call->grid, step));
+	struct extrapolation plan = { 0 };
+	double distance;
+
+	if (span.high - span.low < 2) {
+		return plan;
 	}
-	while (call->drop_next < call->drop_count &&
-		call->drops[call->drop_next] <= window->first) {
-		call->drop_next++;
+	plan.to_start = (double)(times_ms[span.low] - (end_ms - call->shape->range_ms)) / 1000;
+	plan.to_end = (double)(end_ms - times_ms[span.high - 1]) / 1000;
+	plan.sampled = (double)(times_ms[span.high - 1] - times_ms[span.low]) / 1000;
+	distance = plan.sampled / (double)(span.high - 1 - span.low);
+	if (plan.to_start >= distance * 1.1) {
+		plan.to_start = distance / 2;
 	}
-	for (size_t i = call->drop_next; i < call->drop_count && call->drops[i] <= last; i++) {
-		increase += call->samples->values[call->drops[i] - 1];
+	if (plan.to_end >= distance * 1.1) {
+		plan.to_end = distance / 2;
 	}
-	return increase;
+	plan.factor = factor_of(&plan, plan.to_start, range_s);
+	return plan;
+}
+
+static int update_plan(struct range_call *call, double range_s) {
+	if (!call->plan) {
+		call->plan = EVAL_NEW(call->ev, struct extrapolation, call->grid->count);
+	}
+	if (!call->plan) {
+		return ERR_LIMIT;
+	}
+	if (call->plan_version != call->windows.version) {
+		for (size_t i = 0; i < call->grid->count; i++) {
+			call->plan[i] = plan_window(call, i, range_s);
+		}
+		call->plan_version = call->windows.version;
+	}
+	return 0;
 }
 
 /*
- * Extends the increase seen to the whole window where samples come close enough to its ends: within
- * 1.1 times their mean distance. Otherwise by half that distance; and a counter never to below
- * zero.
+ * Whether a counter that grows as it did in the window was at zero within it, before the first
+ * sample: whether sampled * (first / increase) < to_start, without the division. Says no only where
+ * rounding cannot matter, and so asks for the exact calculation a little too often.
  */
-static inline bool extrapolate(struct range_call *call, const struct window *window,
-	bool is_counter, bool is_rate, double *out) {
-	size_t gaps = window->count - 1;
-	double increase;
-	double to_start;
-	double to_end;
-	double sampled;
-	double distance;
-	double threshold;
-	double factor;
+static inline bool may_start_at_zero(
+	const struct extrapolation *plan, double first, double increase) {
+	double limit = increase * plan->to_start;
 
-	if (gaps == 0) {
-		return false;
-	}
-	increase = window_increase(call, window, is_counter);
-	to_start = (double)(window->times_ms[0] - window->start_ms) / 1000;
-	to_end = (double)(window->end_ms - window->times_ms[gaps]) / 1000;
-	sampled = (double)(window->times_ms[gaps] - window->times_ms[0]) / 1000;
-	distance = sampled / (double)gaps;
-	threshold = distance * 1.1;
-	if (to_start >= threshold) {
-		to_start = distance / 2;
-	}
-	if (is_counter && increase > 0 && window->values[0] >= 0) {
-		double to_zero = sampled * (window->values[0] / increase);
-
-		to_start = to_zero < to_start ? to_zero : to_start;
-	}
-	if (to_end >= threshold) {
-		to_end = distance / 2;
-	}
-	factor = (sampled + to_start + to_end) / sampled;
-	if (is_rate) {
-		factor /= call->shape->range_s;
-	}
-	*out = increase * factor;
-	return true;
+	return increase > 0 && first >= 0 &&
+	       !(limit > 1e-280 && first * plan->sampled > limit * (1 + 1e-9));
 }
 
-static inline bool rate_window(struct range_call *call, const struct window *window, double *out) {
-	return extrapolate(call, window, true, true, out);
+static double factor_from_zero(
+	const struct extrapolation *plan, double first, double increase, double range_s) {
+	double to_zero = plan->sampled * (first / increase);
+
+	return factor_of(plan, to_zero < plan->to_start ? to_zero : plan->to_start, range_s);
 }
 
-static inline bool increase_window(
-	struct range_call *call, const struct window *window, double *out) {
-	return extrapolate(call, window, true, false, out);
-}
+/*
+ * The increase from first to last sample, extended. With counters what a reset took away is added;
+ * resets are few, so they are found once per series, and windows only look at their own.
+ */
+static inline __attribute__((always_inline)) int extrapolate(
+	struct range_call *call, struct column *out, bool is_counter, double range_s) {
+	const double *values = call->samples->values;
+	size_t steps = call->grid->count;
+	size_t next = 0; /* The first reset in this or a later window. */
+	int rc = is_counter ? range_find_drops(call) : 0;
 
-static inline bool delta_window(struct range_call *call, const struct window *window, double *out) {
-	return extrapolate(call, window, false, false, out);
+	rc = rc < 0 ? rc : update_plan(call, range_s);
+	if (rc < 0) {
+		return rc;
+	}
+	memset(out->present, 0, step_words(steps) * sizeof(*out->present));
+	for (PRESENT_EACH(call->windows.present, steps, i)) {
+		const struct extrapolation *plan = &call->plan[i];
+		struct span span = call->windows.spans[i];
+		double first = values[span.low];
+		double increase = values[span.high - 1] - first;
+
+		if (plan->sampled == 0) {
+			continue;
+		}
+		while (is_counter && next < call->drop_count && call->drops[next] <= span.low) {
+			next++;
+		}
+		for (size_t k = next;
+			is_counter && k < call->drop_count && call->drops[k] < span.high; k++) {
+			increase += values[call->drops[k] - 1];
+		}
+		out->values[i] =
+			is_counter && may_start_at_zero(plan, first, increase)
+				? increase * factor_from_zero(plan, first, increase, range_s)
+				: increase * plan->factor;
+		present_set(out->present, i);
+	}
+	return 0;
 }
 
 int rate_run(struct range_call *call, struct column *out) {
-	int rc = range_find_drops(call);
-
-	return rc < 0 ? rc : windows_run(call, out, rate_window);
+	return extrapolate(call, out, true, call->shape->range_s);
 }
 
 int increase_run(struct range_call *call, struct column *out) {
-	int rc = range_find_drops(call);
-
-	return rc < 0 ? rc : windows_run(call, out, increase_window);
+	return extrapolate(call, out, true, 0);
 }
 
 int delta_run(struct range_call *call, struct column *out) {
-	return windows_run(call, out, delta_window);
+	return extrapolate(call, out, false, 0);
 }
 
 /* From the last two samples alone. */
