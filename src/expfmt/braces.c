@@ -80,45 +80,62 @@ static const char *read_name(const struct exposition *reader, const struct brace
 	return next ? next : fail(reader, at, err, "expected label name");
 }
 
+/*
+ * A quoted string that is followed by ',' or '}' is the metric's name. Returns where to go on: at
+ * the brace, or behind the comma.
+ */
+static const char *take_metric_name(const struct exposition *reader, const char *at,
+	struct str name, bool *named, struct brace_sink *sink, struct err *err) {
+	if (*named) {
+		return fail(reader, at, err, "metric name already set");
+	}
+	*named = true;
+	if (sink) {
+		sink->name = name;
+	}
+	return *at == ',' ? at + 1 : at;
+}
+
+/* From '=' to behind the value and the comma after it. */
+static const char *take_value(const struct exposition *reader, const struct brace_rules *rules,
+	const char *at, struct str name, struct brace_sink *sink, struct err *err) {
+	struct str value = STR_EMPTY;
+
+	if (*at != '=') {
+		return fail(reader, at, err, "expected equal");
+	}
+	at = read_value(reader, rules, at + 1, &value, err);
+	if (!at) {
+		return NULL;
+	}
+	sink_add(sink, name, value);
+	at = scan_while(at, rules->blank);
+	if (*at == ',') {
+		return at + 1;
+	}
+	if (rules->needs_commas && *at != '}') {
+		return fail(reader, at, err, "expected comma or brace close");
+	}
+	return at;
+}
+
 const char *braces_read(const struct exposition *reader, const struct brace_rules *rules,
 	const char *at, bool *named, struct brace_sink *sink, struct err *err) {
-	for (;;) {
+	while (at) {
 		at = scan_while(at, rules->blank);
 		if (*at == '}') {
 			return at + 1;
 		}
 		struct str name = STR_EMPTY;
-		struct str value = STR_EMPTY;
-		bool is_quoted = *at == '"';
-		const char *next = read_name(reader, rules, at, &name, err);
-		if (!next) {
-			return NULL;
-		}
-		next = scan_while(next, rules->blank);
-		if (is_quoted && rules->may_name && (*next == ',' || *next == '}')) {
-			if (*named) {
-				return fail(reader, next, err, "metric name already set");
-			}
-			*named = true;
-			if (sink) {
-				sink->name = name;
-			}
-			at = *next == ',' ? next + 1 : next;
-			continue;
-		}
-		if (*next != '=') {
-			return fail(reader, next, err, "expected equal");
-		}
-		at = read_value(reader, rules, next + 1, &value, err);
+		bool may_name = *at == '"' && rules->may_name;
+		at = read_name(reader, rules, at, &name, err);
 		if (!at) {
-			return NULL;
+			break;
 		}
-		sink_add(sink, name, value);
 		at = scan_while(at, rules->blank);
-		if (*at == ',') {
-			at++;
-		} else if (rules->needs_commas && *at != '}') {
-			return fail(reader, at, err, "expected comma or brace close");
-		}
+		at = may_name && (*at == ',' || *at == '}')
+			     ? take_metric_name(reader, at, name, named, sink, err)
+			     : take_value(reader, rules, at, name, sink, err);
 	}
+	return NULL;
 }

@@ -26,14 +26,16 @@ int exposition_next(struct exposition *reader, struct err *err) {
 static size_t unescape(struct str in, const char *escapes, char *out) {
 	size_t len = 0;
 	for (size_t i = 0; i < in.len; i++) {
-		char byte = in.ptr[i];
-		if (byte == '\\' && i + 1 < in.len && in.ptr[i + 1] != '\0' &&
-			strchr(escapes, in.ptr[i + 1])) {
-			i++;
-			byte = in.ptr[i];
-			byte = byte == 'n' ? '\n' : byte;
+		char next = in.ptr[i] == '\\' && i + 1 < in.len ? in.ptr[i + 1] : '\0';
+		if (next == '\0' || !strchr(escapes, next)) {
+			out[len++] = in.ptr[i];
+			continue;
 		}
-		out[len++] = byte;
+		out[len++] = next;
+		i++;
+		if (next == 'n') {
+			out[len - 1] = '\n';
+		}
 	}
 	return len;
 }

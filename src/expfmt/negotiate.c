@@ -79,6 +79,17 @@ static bool take_parameter(struct str *rest, struct label *out) {
 	return true;
 }
 
+/* Whether a parameter of that name was there with another value. */
+static bool contradicts(const struct label *seen, size_t count, const struct label *parameter) {
+	for (size_t i = 0; i < count; i++) {
+		if (str_equal_nocase(seen[i].name, parameter->name) &&
+			!str_equal(seen[i].value, parameter->value)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool parameters_are_sound(struct str rest) {
 	struct label seen[PARAMETERS_MAX];
 	size_t count = 0;
@@ -88,11 +99,8 @@ static bool parameters_are_sound(struct str rest) {
 		if (!take_parameter(&rest, &parameter)) {
 			return str_equal(str_trim(rest), STR(";"));
 		}
-		for (size_t i = 0; i < count; i++) {
-			if (str_equal_nocase(seen[i].name, parameter.name) &&
-				!str_equal(seen[i].value, parameter.value)) {
-				return false;
-			}
+		if (contradicts(seen, count, &parameter)) {
+			return false;
 		}
 		if (count < PARAMETERS_MAX) {
 			seen[count++] = parameter;

@@ -25,6 +25,14 @@ const uint8_t scan_class[256] = {
 	['{'] = SCAN_VALUE_END,
 };
 
+/* At a byte that ends a string or needs a look: whether the string goes on behind it. */
+static bool goes_on(const char *at, const char *end, unsigned flags) {
+	if (*at == '\n') {
+		return flags & SCAN_NEWLINE_ALLOWED;
+	}
+	return at < end && (flags & SCAN_NUL_ALLOWED);
+}
+
 const char *scan_quoted(const char *at, const char *end, unsigned flags, bool *is_ascii) {
 	uint8_t seen = 0;
 	for (at++;; at++) {
@@ -35,17 +43,18 @@ const char *scan_quoted(const char *at, const char *end, unsigned flags, bool *i
 			*is_ascii = *is_ascii && seen < 0x80;
 			return at + 1;
 		}
-		if (*at == '\\') {
-			/* Any byte may be escaped, but no newline. */
-			at = (flags & SCAN_NUL_ALLOWED) ? scan_step(at, end) : at + 1;
-			if (*at == '\n' || *at == '\0') {
-				return NULL;
-			}
-			seen |= (uint8_t)*at;
-		} else if (*at == '\n' ? !(flags & SCAN_NEWLINE_ALLOWED)
-				       : (at == end || !(flags & SCAN_NUL_ALLOWED))) {
+		if (*at != '\\' && goes_on(at, end, flags)) {
+			continue;
+		}
+		if (*at != '\\') {
 			return NULL;
 		}
+		/* Any byte may be escaped, but no newline. */
+		at = (flags & SCAN_NUL_ALLOWED) ? scan_step(at, end) : at + 1;
+		if (*at == '\n' || *at == '\0') {
+			return NULL;
+		}
+		seen |= (uint8_t)*at;
 	}
 }
 

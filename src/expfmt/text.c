@@ -6,6 +6,19 @@
 #include "expfmt/braces.h"
 #include "expfmt/scan.h"
 
+/* Reads digits; NULL when they do not fit. */
+static const char *read_timestamp(const char *at, int64_t *out) {
+	int64_t time_ms = 0;
+	for (; (uint8_t)(*at - '0') < 10; at++) {
+		if (__builtin_mul_overflow(time_ms, 10, &time_ms) ||
+			__builtin_add_overflow(time_ms, *at - '0', &time_ms)) {
+			return NULL;
+		}
+	}
+	*out = time_ms;
+	return at;
+}
+
 static int read_suffix(struct exposition *reader, const char *at, struct err *err) {
 	at = scan_while(at, SCAN_BLANK);
 	const char *next = scan_number(at, SCAN_VALUE_END, &reader->value);
@@ -15,17 +28,13 @@ static int read_suffix(struct exposition *reader, const char *at, struct err *er
 						     : "invalid value");
 	}
 	at = scan_while(next, SCAN_BLANK);
-	reader->has_time = scan_is(*at, SCAN_LABEL) && !scan_is(*at, SCAN_LABEL_START);
+	reader->has_time = (uint8_t)(*at - '0') < 10;
 	if (reader->has_time) {
-		int64_t time_ms = 0;
-		for (; (uint8_t)(*at - '0') < 10; at++) {
-			if (__builtin_mul_overflow(time_ms, 10, &time_ms) ||
-				__builtin_add_overflow(time_ms, *at - '0', &time_ms)) {
-				return scan_fail(reader, at, err, "timestamp out of range");
-			}
+		next = read_timestamp(at, &reader->time_ms);
+		if (!next) {
+			return scan_fail(reader, at, err, "timestamp out of range");
 		}
-		reader->time_ms = time_ms;
-		at = scan_while(at, SCAN_BLANK);
+		at = scan_while(next, SCAN_BLANK);
 	}
 	if (*at != '\n') {
 		return scan_fail(reader, at, err,

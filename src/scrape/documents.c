@@ -244,33 +244,43 @@ static int cmp_families(const void *a, const void *b) {
 	return cmp != 0 ? cmp : str_cmp(left->unit, right->unit);
 }
 
-/* Lists the families of all targets (of one name, unless that is empty), sorted, none twice. */
-static size_t list_families(struct document *document, struct families **sets, struct str metric,
+/* All families of the targets, of one name unless that is empty. */
+static size_t gather_families(struct document *document, struct families **sets, struct str metric,
 	const struct family ***out) {
 	size_t max = 0;
+	size_t count = 0;
+
 	for (size_t i = 0; i < document->count; i++) {
 		max += sets[i] ? sets[i]->count : 0;
 	}
 	const struct family **list = ARENA_NEW(&document->arena, const struct family *, max + 1);
-	size_t count = 0;
 	for (size_t i = 0; i < document->count; i++) {
 		for (size_t j = 0; sets[i] && j < sets[i]->count; j++) {
 			const struct family *family = &sets[i]->items[j];
-			if (metric.len == 0 || str_equal(metric, family->name)) {
-				list[count++] = family;
-			}
+			bool is_wanted = metric.len == 0 || str_equal(metric, family->name);
+			list[count] = family;
+			count += is_wanted;
 		}
 	}
-	if (count > 1) {
-		qsort(list, count, sizeof(list[0]), cmp_families);
-	}
+	*out = list;
+	return count;
+}
+
+/* As gather_families, sorted, none twice. */
+static size_t list_families(struct document *document, struct families **sets, struct str metric,
+	const struct family ***out) {
+	size_t count = gather_families(document, sets, metric, out);
+	const struct family **list = *out;
 	size_t kept = 0;
+
+	if (count > 1) {
+		qsort(list, count, sizeof(const struct family *), cmp_families);
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (kept == 0 || cmp_families(&list[kept - 1], &list[i]) != 0) {
 			list[kept++] = list[i];
 		}
 	}
-	*out = list;
 	return kept;
 }
 
@@ -296,33 +306,29 @@ static int read_limit(
 	return 0;
 }
 
+/* Writes the families of one name as a list; returns how many there were. */
+static size_t put_name(const struct family **list, size_t count, int64_t limit_per_metric,
+	struct json_writer *json) {
+	size_t same = 0;
+
+	json_key(json, list[0]->name);
+	json_begin_array(json);
+	for (; same < count && str_equal(list[same]->name, list[0]->name); same++) {
+		if (limit_per_metric <= 0 || (int64_t)same < limit_per_metric) {
+			put_family(list[same], json);
+		}
+	}
+	json_end_array(json);
+	return same;
+}
+
 static void put_families(const struct family **list, size_t count, int64_t limit,
 	int64_t limit_per_metric, struct json_writer *json) {
 	int64_t names = 0;
-	int64_t of_name = 0;
 
 	json_begin_object(json);
-	for (size_t i = 0; i < count; i++) {
-		bool is_first = i == 0 || !str_equal(list[i]->name, list[i - 1]->name);
-		if (is_first) {
-			if (names > 0) {
-				json_end_array(json);
-			}
-			if (limit >= 0 && names >= limit) {
-				names = 0;
-				break;
-			}
-			names++;
-			of_name = 0;
-			json_key(json, list[i]->name);
-			json_begin_array(json);
-		}
-		if (limit_per_metric <= 0 || of_name++ < limit_per_metric) {
-			put_family(list[i], json);
-		}
-	}
-	if (names > 0) {
-		json_end_array(json);
+	for (size_t i = 0; i < count && (limit < 0 || names < limit); names++) {
+		i += put_name(list + i, count - i, limit_per_metric, json);
 	}
 	json_end_object(json);
 }

@@ -76,7 +76,9 @@ void ending_start(struct scrape_run *run) {
 }
 
 void endings_free(struct scrape_shared *shared) {
-	while (shared->endings) {
-		ending_free(shared->endings);
+	struct ending *next = NULL;
+	for (struct ending *ending = shared->endings; ending; ending = next) {
+		next = ending->next;
+		ending_free(ending);
 	}
 }

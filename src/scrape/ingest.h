@@ -15,7 +15,7 @@
 #include "store/store.h"
 
 /* Samples further ahead of our clock than this are refused, as Prometheus has it. */
-#define INGEST_AHEAD_MS (10 * 60 * INT64_C(1000))
+#define INGEST_AHEAD_MS (INT64_C(10) * 60 * 1000)
 
 /* What a scrape came to; its counts are told even if it failed. */
 struct ingest_counts {

@@ -18,7 +18,7 @@ struct found {
 };
 
 static void keep(struct target ***items, size_t *count, struct target *target) {
-	*items = memory_resize(*items, *count + 1, sizeof(**items));
+	*items = memory_resize(*items, *count + 1, sizeof(target));
 	(*items)[(*count)++] = target;
 }
 
@@ -28,8 +28,7 @@ static void take_target(struct scrape_job *job, struct found *found, struct targ
 	if (!target_is_dropped(target)) {
 		if (found->count == found->capacity) {
 			found->capacity = found->capacity * 2 + 16;
-			found->items = memory_resize(
-				found->items, found->capacity, sizeof(found->items[0]));
+			found->items = memory_resize(found->items, found->capacity, sizeof(target));
 		}
 		found->items[found->count++] = target;
 		return;
@@ -42,22 +41,27 @@ static void take_target(struct scrape_job *job, struct found *found, struct targ
 	}
 }
 
+static void find_target(struct scrape_job *job, const struct config_targets *group,
+	struct str address, struct found *found) {
+	struct target *target = NULL;
+	struct err err = { 0 };
+
+	if (target_new(job->settings, group, address, &target, &err) == 0) {
+		take_target(job, found, target);
+		return;
+	}
+	metric_inc(scrape_metric_of(job->shared->metrics.sync_failures, job->name));
+	log_error("creating target failed", KV("scrape_pool", job->name),
+		KV_STR("address", address), KV_ERR(&err));
+}
+
 static void find_targets(struct scrape_job *job, struct found *found) {
 	const struct config_targets *const *groups = NULL;
 	size_t group_count = discovery_groups(job->discovery, &groups);
 
 	for (size_t i = 0; i < group_count; i++) {
 		for (size_t j = 0; j < groups[i]->addresses.count; j++) {
-			struct target *target = NULL;
-			struct err err = { 0 };
-			struct str address = groups[i]->addresses.items[j];
-			if (target_new(job->settings, groups[i], address, &target, &err) == 0) {
-				take_target(job, found, target);
-				continue;
-			}
-			metric_inc(scrape_metric_of(job->shared->metrics.sync_failures, job->name));
-			log_error("creating target failed", KV("scrape_pool", job->name),
-				KV_STR("address", address), KV_ERR(&err));
+			find_target(job, groups[i], groups[i]->addresses.items[j], found);
 		}
 	}
 }
@@ -73,7 +77,7 @@ static void sort_targets(struct found *found) {
 	size_t kept = 0;
 
 	if (found->count > 1) {
-		qsort(found->items, found->count, sizeof(found->items[0]), cmp_targets);
+		qsort(found->items, found->count, sizeof(struct target *), cmp_targets);
 	}
 	for (size_t i = 0; i < found->count; i++) {
 		if (kept > 0 && found->items[kept - 1]->hash == found->items[i]->hash) {

@@ -14,7 +14,7 @@
 #include "store/store.h"
 
 /* Largest answer of a target, uncompressed, where body_size_limit sets none. */
-#define SCRAPE_BODY_BYTES_MAX (512U * 1024U * 1024U)
+#define SCRAPE_BODY_BYTES_MAX ((size_t)512 * 1024 * 1024)
 
 struct scraper;
 

@@ -134,16 +134,17 @@ struct pairs {
 	size_t count;
 };
 
+/* Adds a pair unless its name is there with a value. */
 static void add_missing(struct pairs *pairs, struct str name, struct str value) {
-	for (size_t i = 0; i < pairs->count; i++) {
-		if (str_equal(pairs->items[i].name, name)) {
-			if (pairs->items[i].value.len == 0) {
-				pairs->items[i].value = value;
-			}
-			return;
-		}
+	size_t at = 0;
+	while (at < pairs->count && !str_equal(pairs->items[at].name, name)) {
+		at++;
 	}
-	pairs->items[pairs->count++] = (struct label){ name, value };
+	if (at == pairs->count) {
+		pairs->items[pairs->count++] = (struct label){ name, value };
+	} else if (pairs->items[at].value.len == 0) {
+		pairs->items[at].value = value;
+	}
 }
 
 static struct str duration_text(struct arena *arena, int64_t ms) {

@@ -107,21 +107,26 @@ static int hex_value(char byte) {
 	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
+/* The byte that "%XX" at 'at' stands for, or -1. */
+static int escaped_byte(struct str text, size_t at) {
+	int high = at + 2 < text.len ? hex_value(text.ptr[at + 1]) : -1;
+	int low = high >= 0 ? hex_value(text.ptr[at + 2]) : -1;
+	return low >= 0 ? high * 16 + low : -1;
+}
+
 /* Unescapes into 'out' (text.len bytes). Returns false for a malformed escape. */
 static bool unescape(struct str text, char *out, size_t *len) {
 	*len = 0;
 	for (size_t i = 0; i < text.len; i++) {
-		char byte = text.ptr[i] == '+' ? ' ' : text.ptr[i];
+		int byte = text.ptr[i] == '+' ? ' ' : (uint8_t)text.ptr[i];
 		if (byte == '%') {
-			int high = i + 2 < text.len ? hex_value(text.ptr[i + 1]) : -1;
-			int low = high >= 0 ? hex_value(text.ptr[i + 2]) : -1;
-			if (low < 0) {
-				return false;
-			}
-			byte = (char)(high * 16 + low);
+			byte = escaped_byte(text, i);
 			i += 2;
 		}
-		out[(*len)++] = byte;
+		if (byte < 0) {
+			return false;
+		}
+		out[(*len)++] = (char)(uint8_t)byte;
 	}
 	return true;
 }
