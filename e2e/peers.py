@@ -121,7 +121,8 @@ class Program:
 
     def wait_ready(self, timeout=60):
         def ready():
-            assert self.process.poll() is None, f"{self.name} ended:\n{self.output()[-4000:]}"
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.name} ended:\n{self.output()[-4000:]}")
             return http(self.url + self.ready, timeout=2).status == 200
         try:
             eventually(ready, timeout, what=f"{self.name} ready")
