@@ -1,0 +1,421 @@
+/*
+ * How samples get out.
+ *
+ * A select first finds its slots, then looks at all of them in one hold of the samples lock and
+ * keeps 12 bytes for each: how many samples its open chunk has, and which is its newest full one.
+ * That is the view. Samples are read later, one series at a time; an open chunk that has gone on
+ * growing still begins with the samples of the view, and one that became full is then the successor
+ * of the newest full chunk in the view. Whatever the view needs stays as it is until the set is
+ * closed (epochs).
+ */
+#include "tsdb/head_set.h"
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "tsdb/select.h"
+
+#include <stdlib.h>
+
+static const struct series_set_ops set_ops;
+
+static void set_free(struct tsdb_set *set) {
+	epochs_leave(&set->db->epochs, &set->reader);
+	free(set->views);
+	free(set->copies.keys);
+	free(set->copies.labels);
+	free(set->chain);
+	buf_deinit(&set->open);
+	free(set);
+}
+
+/* Whether a series may have samples in the range, as far as is known without a look at its chunks.
+ */
+static bool view_take(
+	struct tsdb *db, const struct tsdb_set *set, uint32_t slot, struct view *view) {
+	const struct series *series = series_at(db, slot);
+
+	bool is_open_wanted = series->count > 0;
+
+	if (series->last_ms < set->min_ms || series->last_ms == INT64_MIN) {
+		return false;
+	}
+	if (set->max_ms < series->last_ms && series->count > 0) {
+		int64_t first_ms = 0;
+		int rc = xor_first_time(series->chunk, series->chunk_len, &first_ms, NULL);
+		is_open_wanted = rc >= 0 && first_ms <= set->max_ms;
+	}
+	*view = (struct view){ slot, series->newest, series->count, is_open_wanted };
+	return is_open_wanted || series->newest != 0;
+}
+
+/* Looks at all series at once. */
+static void views_take(struct tsdb *db, struct tsdb_set *set, const struct bitmap *slots) {
+	lock_take(&db->samples_lock);
+	for (uint32_t slot = 0; bitmap_next(slots, &slot); slot++) {
+		if (view_take(db, set, slot, &set->views[set->count])) {
+			set->count++;
+		}
+	}
+	lock_drop(&db->samples_lock);
+}
+
+/* Prometheus' order of label sets, by the index' numbers as far as possible. */
+static int views_cmp(const void *a, const void *b, void *context) {
+	struct tsdb *db = context;
+	const struct series *left = series_at(db, ((const struct view *)a)->slot);
+	const struct series *right = series_at(db, ((const struct view *)b)->slot);
+	size_t left_count = series_pair_count(left);
+	size_t right_count = series_pair_count(right);
+
+	for (size_t i = 0; i < left_count && i < right_count; i++) {
+		int cmp = 0;
+		if (left->pairs[i] == right->pairs[i]) {
+			continue;
+		}
+		cmp = str_cmp(index_pair_name(&db->index, left->pairs[i]),
+			index_pair_name(&db->index, right->pairs[i]));
+		return cmp != 0 ? cmp
+				: str_cmp(index_pair_value(&db->index, left->pairs[i]),
+					  index_pair_value(&db->index, right->pairs[i]));
+	}
+	return (left_count > right_count) - (left_count < right_count);
+}
+
+/* Puts the full chunks of a view that touch the range into set->chain, newest first. */
+static size_t chain_find(struct tsdb_set *set, uint32_t newest) {
+	const struct chunk_entry *entry = chunk_list_get(&set->db->list, newest);
+	size_t count = 0;
+
+	while (newest != 0 && entry && entry->max_ms >= set->min_ms) {
+		if (entry->min_ms <= set->max_ms) {
+			if (count == set->chain_capacity) {
+				set->chain_capacity =
+					set->chain_capacity > 0 ? set->chain_capacity * 2 : 64;
+				set->chain = memory_resize(
+					set->chain, set->chain_capacity, sizeof(uint32_t));
+			}
+			set->chain[count++] = newest;
+		}
+		newest = entry->older;
+		entry = chunk_list_get(&set->db->list, newest);
+	}
+	return count;
+}
+
+/* Whether a full chunk has samples around the range. */
+static bool chain_overlaps(const struct tsdb_set *set, uint32_t newest) {
+	const struct chunk_entry *entry = chunk_list_get(&set->db->list, newest);
+
+	while (newest != 0 && entry && entry->max_ms >= set->min_ms) {
+		if (entry->min_ms <= set->max_ms) {
+			return true;
+		}
+		newest = entry->older;
+		entry = chunk_list_get(&set->db->list, newest);
+	}
+	return false;
+}
+
+/* Drops the series that have nothing in the range. */
+static void views_filter(struct tsdb_set *set) {
+	size_t kept = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->views[i].is_open_wanted || chain_overlaps(set, set->views[i].newest)) {
+			set->views[kept++] = set->views[i];
+		}
+	}
+	set->count = kept;
+}
+
+static int views_build(struct tsdb *db, const struct select_request *request, struct arena *arena,
+	struct tsdb_set *set, struct err *err) {
+	struct bitmap slots = { 0 };
+	int rc = select_slots(db, request->matchers, request->matcher_count, request->canceled,
+		arena, &slots, err);
+
+	if (rc < 0) {
+		return rc;
+	}
+	set->views = MEMORY_NEW(struct view, bitmap_count(&slots) + 1);
+	views_take(db, set, &slots);
+	views_filter(set);
+	if (request->sorted && set->count > 1) {
+		qsort_r(set->views, set->count, sizeof(struct view), views_cmp, db);
+	}
+	return select_check(request->canceled, err);
+}
+
+int head_select(struct store *store, const struct select_request *request, struct arena *arena,
+	struct series_set **out, struct err *err) {
+	struct tsdb *db = CONTAINER_OF(store, struct tsdb, store);
+	struct tsdb_set *set = MEMORY_NEW(struct tsdb_set, 1);
+	int rc;
+
+	set->base.ops = &set_ops;
+	set->db = db;
+	set->arena = arena;
+	set->canceled = request->canceled;
+	set->min_ms = request->min_ms;
+	set->max_ms = request->max_ms;
+	epochs_enter(&db->epochs, &set->reader);
+	rc = views_build(db, request, arena, set, err);
+	if (rc < 0) {
+		set_free(set);
+		return rc;
+	}
+	if (request->limit > 0 && set->count > request->limit) {
+		set->count = request->limit;
+	}
+	*out = &set->base;
+	return 0;
+}
+
+static void copies_grow(struct copies *copies) {
+	struct copies bigger = { .capacity = copies->capacity > 0 ? copies->capacity * 2 : 256 };
+
+	bigger.keys = MEMORY_NEW(uint32_t, bigger.capacity);
+	bigger.labels = MEMORY_NEW(struct label, bigger.capacity);
+	for (size_t i = 0; i < copies->capacity; i++) {
+		size_t at;
+		if (copies->keys[i] == 0) {
+			continue;
+		}
+		at = (size_t)hash_mix(copies->keys[i], 0) & (bigger.capacity - 1);
+		while (bigger.keys[at] != 0) {
+			at = (at + 1) & (bigger.capacity - 1);
+		}
+		bigger.keys[at] = copies->keys[i];
+		bigger.labels[at] = copies->labels[i];
+	}
+	bigger.count = copies->count;
+	free(copies->keys);
+	free(copies->labels);
+	*copies = bigger;
+}
+
+int head_str_copy(struct arena *arena, struct str text, struct str *out, struct err *err) {
+	char *copy = arena_try_alloc(arena, text.len + 1, 1, err);
+
+	if (!copy) {
+		return ERR_LIMIT;
+	}
+	memcpy(copy, text.ptr, text.len);
+	*out = (struct str){ copy, text.len };
+	return 0;
+}
+
+/* The pair's strings in the query's arena, copied once. */
+static int copies_get(struct tsdb_set *set, uint32_t pair, struct label *out, struct err *err) {
+	struct copies *copies = &set->copies;
+	size_t at;
+	int rc;
+
+	if (copies->count + copies->count / 2 >= copies->capacity) {
+		copies_grow(copies);
+	}
+	at = (size_t)hash_mix(pair + 1, 0) & (copies->capacity - 1);
+	while (copies->keys[at] != 0 && copies->keys[at] != pair + 1) {
+		at = (at + 1) & (copies->capacity - 1);
+	}
+	if (copies->keys[at] == 0) {
+		struct label label = { 0 };
+		rc = head_str_copy(
+			set->arena, index_pair_name(&set->db->index, pair), &label.name, err);
+		if (rc >= 0) {
+			rc = head_str_copy(set->arena, index_pair_value(&set->db->index, pair),
+				&label.value, err);
+		}
+		if (rc < 0) {
+			return rc;
+		}
+		copies->keys[at] = pair + 1;
+		copies->labels[at] = label;
+		copies->count++;
+	}
+	*out = copies->labels[at];
+	return 0;
+}
+
+static int set_next(struct series_set *base, struct err *err) {
+	struct tsdb_set *set = CONTAINER_OF(base, struct tsdb_set, base);
+	const struct series *series;
+	struct label *pairs;
+	int rc = set->at % 64 == 0 ? select_check(set->canceled, err) : 0;
+
+	if (rc < 0 || set->at == set->count) {
+		return rc;
+	}
+	series = series_at(set->db, set->views[set->at].slot);
+	pairs = ARENA_TRY_NEW(set->arena, struct label, series_pair_count(series), err);
+	if (!pairs) {
+		return ERR_LIMIT;
+	}
+	for (size_t i = 0; i < series_pair_count(series); i++) {
+		rc = copies_get(set, series->pairs[i], &pairs[i], err);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	base->labels = (struct labels){ pairs, series_pair_count(series) };
+	set->at++;
+	return 1;
+}
+
+/* Unpacks 'count' samples of a chunk to the end of the column, then drops those out of range. */
+static int samples_add(const struct tsdb_set *set, const uint8_t *data, size_t len, size_t count,
+	struct sample_column *column, struct err *err) {
+	size_t first = column->count;
+	size_t kept = first;
+	int64_t *times;
+	int rc;
+
+	sample_column_reserve(column, count);
+	times = column->times_ms + first;
+	rc = xor_decode(data, len, count, times, column->values + first, err);
+	if (rc < 0 || count == 0) {
+		return rc;
+	}
+	if (times[0] >= set->min_ms && times[count - 1] <= set->max_ms) {
+		column->count += count;
+		return 0;
+	}
+	for (size_t i = first; i < first + count; i++) {
+		if (column->times_ms[i] >= set->min_ms && column->times_ms[i] <= set->max_ms) {
+			column->times_ms[kept] = column->times_ms[i];
+			column->values[kept++] = column->values[i];
+		}
+	}
+	column->count = kept;
+	return 0;
+}
+
+static int full_chunk_read(struct tsdb_set *set, uint32_t number, size_t count_max,
+	struct sample_column *column, struct err *err) {
+	const struct chunk_entry *entry = chunk_list_get(&set->db->list, number);
+	struct chunk_record record = { 0 };
+	size_t count;
+	int rc;
+
+	if (!entry) {
+		return 0; /* Too old by now. */
+	}
+	rc = chunk_files_get(&set->db->files, entry->ref, &record, err);
+	if (rc < 0 || record.len == 0) {
+		return rc;
+	}
+	count = entry->count < count_max ? entry->count : count_max;
+	rc = samples_add(set, record.data, record.len, count, column, err);
+	return rc < 0 ? err_wrap(err, rc, "chunk %u at %u", (unsigned)(entry->ref >> 32),
+				(unsigned)entry->ref)
+		      : 0;
+}
+
+/*
+ * The open chunk of a view. Copies its bytes under the lock; if it was cut since, returns the
+ * number of the full chunk that it is now in '*number'.
+ */
+static size_t open_chunk_copy(struct tsdb_set *set, const struct view *view, uint32_t *number) {
+	struct tsdb *db = set->db;
+	const struct series *series = series_at(db, view->slot);
+	uint32_t newest;
+
+	buf_reset(&set->open);
+	lock_take(&db->samples_lock);
+	newest = series->newest;
+	if (newest == view->newest) {
+		buf_append(&set->open, series->chunk, series->chunk_len);
+	}
+	lock_drop(&db->samples_lock);
+	*number = 0;
+	while (newest != view->newest && newest != 0) {
+		const struct chunk_entry *entry = chunk_list_get(&db->list, newest);
+		*number = newest;
+		newest = entry ? entry->older : 0;
+	}
+	return set->open.len;
+}
+
+static int open_chunk_read(struct tsdb_set *set, const struct view *view,
+	struct sample_column *column, struct err *err) {
+	uint32_t number = 0;
+
+	if (!view->is_open_wanted) {
+		return 0;
+	}
+	if (open_chunk_copy(set, view, &number) > 0) {
+		return samples_add(set, (const uint8_t *)set->open.ptr, set->open.len, view->count,
+			column, err);
+	}
+	return number != 0 ? full_chunk_read(set, number, view->count, column, err) : 0;
+}
+
+/* Drops the samples that Prometheus' API deleted. */
+static void tombstones_apply(struct tsdb *db, uint32_t slot, struct sample_column *column) {
+	for (size_t i = 0; i < db->tombstone_count; i++) {
+		const struct tombstone *stone = &db->tombstones[i];
+		size_t kept = 0;
+		if (stone->slot != slot) {
+			continue;
+		}
+		for (size_t k = 0; k < column->count; k++) {
+			int64_t time_ms = column->times_ms[k];
+			if (time_ms < stone->min_ms || time_ms > stone->max_ms) {
+				column->times_ms[kept] = time_ms;
+				column->values[kept++] = column->values[k];
+			}
+		}
+		column->count = kept;
+	}
+}
+
+static bool has_tombstones(struct tsdb *db, uint32_t slot) {
+	bool has;
+
+	if (db->tombstone_count == 0) {
+		return false;
+	}
+	lock_take(&db->samples_lock);
+	has = (series_at(db, slot)->flags & SERIES_TOMBSTONES) != 0;
+	lock_drop(&db->samples_lock);
+	return has;
+}
+
+static int set_read(struct series_set *base, struct sample_column *column, struct err *err) {
+	struct tsdb_set *set = CONTAINER_OF(base, struct tsdb_set, base);
+	const struct view *view;
+	size_t count;
+	int rc = 0;
+
+	CHECK(set->at > 0);
+	view = &set->views[set->at - 1];
+	column->count = 0;
+	count = chain_find(set, view->newest);
+	while (count > 0 && rc >= 0) {
+		rc = full_chunk_read(set, set->chain[--count], SIZE_MAX, column, err);
+	}
+	if (rc >= 0) {
+		rc = open_chunk_read(set, view, column, err);
+	}
+	if (rc >= 0 && has_tombstones(set->db, view->slot)) {
+		tombstones_apply(set->db, view->slot, column);
+	}
+	return rc;
+}
+
+static void set_close(struct series_set *base) {
+	set_free(CONTAINER_OF(base, struct tsdb_set, base));
+}
+
+static const struct series_set_ops set_ops = {
+	.next = set_next,
+	.read = set_read,
+	.close = set_close,
+};
+
+const struct store_ops head_store_ops = {
+	.select = head_select,
+	.label_names = head_label_names,
+	.label_values = head_label_values,
+};
