@@ -65,6 +65,31 @@ int file_read(const char *path, size_t max, struct buf *out, struct err *err) {
 	return rc;
 }
 
+int file_read_tail(const char *path, size_t max, struct buf *out, struct err *err) {
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		return err_errno(err, errno, "open %s", path);
+	}
+	uint64_t size = 0;
+	int rc = file_size(fd, &size, err);
+	while (rc == 0 && max > 0) {
+		uint64_t from = size > max ? size - max : 0;
+		ssize_t got = pread(fd, buf_reserve(out, max), max, (off_t)from);
+		if (got < 0 && errno == EINTR) {
+			continue;
+		}
+		if (got < 0) {
+			rc = err_errno(err, errno, "read %s", path);
+			break;
+		}
+		out->len += (size_t)got;
+		out->ptr[out->len] = '\0';
+		break;
+	}
+	file_close(fd);
+	return rc;
+}
+
 int file_write_all(int fd, struct str bytes, struct err *err) {
 	while (bytes.len > 0) {
 		ssize_t put = write(fd, bytes.ptr, bytes.len);

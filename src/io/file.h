@@ -15,6 +15,8 @@
 
 /* Appends the file's bytes to 'out'. Returns 0, ERR_LIMIT past 'max' bytes, ERR_IO. */
 MUST_USE int file_read(const char *path, size_t max, struct buf *out, struct err *err);
+/* Appends the file's last 'max' bytes, or all if there are fewer. Returns 0 or ERR_IO. */
+MUST_USE int file_read_tail(const char *path, size_t max, struct buf *out, struct err *err);
 /* Writes beside, syncs, renames: readers see the old or the new. 'mode' as 0600. */
 MUST_USE int file_write_atomic(const char *path, struct str bytes, mode_t mode, struct err *err);
 /* As mkdir -p. */

@@ -119,6 +119,24 @@ static void appends_truncates_and_maps(void **state) {
 	test_folder_remove(folder);
 }
 
+static void reads_the_end_of_a_file(void **state) {
+	(void)state;
+	char folder[64];
+	struct err err = { 0 };
+	AUTO(buf_deinit) struct buf path = { 0 };
+	AUTO(buf_deinit) struct buf text = { 0 };
+
+	test_folder_make(folder);
+	(void)test_folder_path(&path, folder, "log");
+	assert_ok(file_write_atomic(buf_text(&path), STR("0123456789"), 0644, &err), err);
+	assert_ok(file_read_tail(buf_text(&path), 4, &text, &err), err);
+	assert_str_equal(buf_str(&text), STR("6789"));
+	assert_ok(file_read_tail(buf_text(&path), 100, &text, &err), err);
+	assert_str_equal(buf_str(&text), STR("67890123456789"));
+	assert_int_equal(file_read_tail("/nonexistent", 4, &text, &err), ERR_IO);
+	test_folder_remove(folder);
+}
+
 static void names_the_process_that_holds_a_lock(void **state) {
 	(void)state;
 	char folder[64];
@@ -147,6 +165,7 @@ int main(void) {
 		TEST(says_what_could_not_be_read_or_written),
 		TEST(makes_lists_and_removes_trees_without_following_links),
 		TEST(appends_truncates_and_maps),
+		TEST(reads_the_end_of_a_file),
 		TEST(names_the_process_that_holds_a_lock),
 	};
 	return TEST_RUN(tests);

@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "io/file.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -141,6 +142,22 @@ bool system_find_program(const char *name, struct buf *out) {
 bool system_has_program(const char *name) {
 	AUTO(buf_deinit) struct buf path = { 0 };
 	return system_find_program(name, &path);
+}
+
+int system_absolute_path(const char *path, struct buf *out, struct err *err) {
+	buf_reset(out);
+	if (path[0] != '/') {
+		char here[PATH_MAX];
+		if (!getcwd(here, sizeof(here))) {
+			return err_errno(err, errno, "current directory");
+		}
+		buf_printf(out, "%s/", here);
+	}
+	buf_add_text(out, path);
+	while (out->len > 1 && out->ptr[out->len - 1] == '/') {
+		out->ptr[--out->len] = '\0';
+	}
+	return 0;
 }
 
 uint64_t system_raise_file_limit(void) {

@@ -5,6 +5,7 @@
 #define IO_SYSTEM_H
 
 #include "base/buf.h"
+#include "base/err.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +29,9 @@ bool system_has_program(const char *name);
 bool system_find_program(const char *name, struct buf *out);
 /* Raises the limit of open files as far as allowed; returns it. */
 uint64_t system_raise_file_limit(void);
+/* 'path' from the root, '..' and links left as they are, into 'out' (emptied first). 0 or ERR_IO.
+ */
+MUST_USE int system_absolute_path(const char *path, struct buf *out, struct err *err);
 /* Whether a file descriptor is a terminal. */
 bool system_is_terminal(int fd);
 

@@ -32,6 +32,21 @@ static void finds_programs_in_the_path_only(void **state) {
 	assert_false(system_has_program("/etc/passwd"));
 }
 
+static void makes_paths_absolute(void **state) {
+	(void)state;
+	struct err err = { 0 };
+	char here[4096];
+	AUTO(buf_deinit) struct buf path = { 0 };
+	AUTO(buf_deinit) struct buf expected = { 0 };
+
+	assert_non_null(getcwd(here, sizeof(here)));
+	assert_ok(system_absolute_path("/a//", &path, &err), err);
+	assert_string_equal(buf_text(&path), "/a");
+	assert_ok(system_absolute_path("a/b", &path, &err), err);
+	buf_printf(&expected, "%s/a/b", here);
+	assert_string_equal(buf_text(&path), buf_text(&expected));
+}
+
 static void tells_a_terminal_from_a_pipe(void **state) {
 	(void)state;
 	int ends[2];
@@ -46,6 +61,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(knows_the_machine),
 		TEST(finds_programs_in_the_path_only),
+		TEST(makes_paths_absolute),
 		TEST(tells_a_terminal_from_a_pipe),
 	};
 	return TEST_RUN(tests);
