@@ -1,5 +1,6 @@
 #include "cmd/commands.h"
 
+#include "cmd/demo.h"
 #include "cmd/gateway.h"
 #include "cmd/hub.h"
 #include "cmd/trust.h"
@@ -12,6 +13,11 @@ static const struct command *const commands[] = {
 	&trust_sign_command,
 	&trust_keep_command,
 	&trust_inspect_command,
+	&demo_command,
+	&demo_status_command,
+	&demo_restart_command,
+	&demo_add_command,
+	&demo_remove_command,
 	NULL,
 };
 

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -172,4 +173,9 @@ uint64_t system_raise_file_limit(void) {
 
 bool system_is_terminal(int fd) {
 	return isatty(fd) == 1;
+}
+
+size_t system_terminal_width(int fd) {
+	struct winsize size = { 0 };
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }

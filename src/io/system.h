@@ -34,5 +34,7 @@ uint64_t system_raise_file_limit(void);
 MUST_USE int system_absolute_path(const char *path, struct buf *out, struct err *err);
 /* Whether a file descriptor is a terminal. */
 bool system_is_terminal(int fd);
+/* Characters in one of its lines; 80 where nobody says. */
+size_t system_terminal_width(int fd);
 
 #endif

@@ -53,6 +53,7 @@ static void tells_a_terminal_from_a_pipe(void **state) {
 
 	assert_int_equal(pipe(ends), 0);
 	assert_false(system_is_terminal(ends[0]));
+	assert_int_equal(system_terminal_width(ends[0]), 80);
 	assert_int_equal(close(ends[0]), 0);
 	assert_int_equal(close(ends[1]), 0);
 }
