@@ -46,8 +46,8 @@ int re2_new(struct str pattern, struct re2_pattern **out, struct err *err) {
 			*out = re;
 			return 0;
 		}
-		int code = re->re2.error_code() == RE2::ErrorPatternTooLarge ? ERR_LIMIT
-										 : ERR_INVAL;
+		int code =
+			re->re2.error_code() == RE2::ErrorPatternTooLarge ? ERR_LIMIT : ERR_INVAL;
 		err_set(err, code, "%s", re->re2.error().c_str());
 		delete re;
 		return code;
@@ -64,7 +64,8 @@ bool re2_match_full(const struct re2_pattern *re, struct str text) {
 	return re2_match_groups(re, text, nullptr, 0);
 }
 
-bool re2_match_groups(const struct re2_pattern *re, struct str text, struct str *groups, size_t max) {
+bool re2_match_groups(
+	const struct re2_pattern *re, struct str text, struct str *groups, size_t max) {
 	try {
 		re2::StringPiece few[groups_on_stack];
 		std::vector<re2::StringPiece> many(max > groups_on_stack ? max : 0);
