@@ -27,7 +27,7 @@ int err_set(struct err *err, int code, const char *fmt, ...) {
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	err->code = code;
-	(void)strcpy(err->text, text);
+	memcpy(err->text, text, strlen(text) + 1);
 	return code;
 }
 
@@ -42,7 +42,7 @@ int err_wrap(struct err *err, int code, const char *fmt, ...) {
 	va_end(args);
 	add_tail(text, sizeof(text), err->text);
 	err->code = code;
-	(void)strcpy(err->text, text);
+	memcpy(err->text, text, strlen(text) + 1);
 	return code;
 }
 
@@ -58,7 +58,7 @@ int err_errno(struct err *err, int system_errno, const char *fmt, ...) {
 	va_end(args);
 	add_tail(text, sizeof(text), strerror_r(system_errno, reason, sizeof(reason)));
 	err->code = ERR_IO;
-	(void)strcpy(err->text, text);
+	memcpy(err->text, text, strlen(text) + 1);
 	return ERR_IO;
 }
 

@@ -37,4 +37,13 @@ bool map_remove(struct map *map, uint64_t hash, uint64_t value);
  * values during the walk is fine, adding is not. */
 bool map_next(const struct map *map, size_t *cursor, uint64_t *value);
 
+/* For tables whose values are pointers: the way there and back. */
+static inline uint64_t map_value(const void *pointer) {
+	return (uintptr_t)pointer;
+}
+
+static inline void *map_pointer(uint64_t value) {
+	return (void *)(uintptr_t)value; // NOLINT(performance-no-int-to-ptr)
+}
+
 #endif

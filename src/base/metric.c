@@ -69,7 +69,7 @@ NO_THREAD_ANALYSIS static void family_free(struct metric_family *family) {
 	size_t cursor = 0;
 	uint64_t child = 0;
 	while (map_next(&family->children, &cursor, &child)) {
-		child_free((struct metric *)(uintptr_t)child);
+		child_free(map_pointer(child));
 	}
 	child_free(family->other);
 	map_deinit(&family->children);
@@ -137,47 +137,62 @@ static bool same_labels(const struct metric_family *family, const char *const *l
 	return count == family->label_count;
 }
 
-static struct metric_family *declare(struct metric_registry *registry, enum metric_kind kind,
-	const char *name, const char *help, const char *const *labels, const double *bounds,
-	size_t bound_count) {
-	lock_take(&registry->lock);
-	size_t at = family_place(registry, name);
-	if (at < registry->family_count && strcmp(registry->families[at]->name, name) == 0) {
-		struct metric_family *known = registry->families[at];
-		lock_drop(&registry->lock);
-		CHECK(known->kind == kind && same_labels(known, labels));
-		CHECK(known->bound_count == bound_count);
-		return known;
-	}
-	struct metric_family *family = family_new(registry, kind, name, help, labels);
-	family->bounds = MEMORY_NEW(double, bound_count);
-	family->bound_count = bound_count;
-	for (size_t i = 0; i < bound_count; i++) {
+static void insert_family(struct metric_registry *registry, size_t at, struct metric_family *family)
+	REQUIRES(registry->lock) {
+	const size_t item = sizeof(struct metric_family *); // NOLINT(bugprone-sizeof-expression)
+	registry->families = memory_resize(registry->families, registry->family_count + 1, item);
+	memmove(&registry->families[at + 1], &registry->families[at],
+		(registry->family_count - at) * item);
+	registry->families[at] = family;
+	registry->family_count++;
+}
+
+static void set_bounds(struct metric_family *family, const double *bounds, size_t count) {
+	family->bounds = MEMORY_NEW(double, count);
+	family->bound_count = count;
+	for (size_t i = 0; i < count; i++) {
 		CHECK(i == 0 || bounds[i - 1] < bounds[i]);
 		family->bounds[i] = bounds[i];
 	}
-	registry->families = memory_resize(
-		registry->families, registry->family_count + 1, sizeof(registry->families[0]));
-	memmove(&registry->families[at + 1], &registry->families[at],
-		(registry->family_count - at) * sizeof(registry->families[0]));
-	registry->families[at] = family;
-	registry->family_count++;
+}
+
+/* Takes 'family', or frees it when there is one of that name, which must be alike. */
+static struct metric_family *declare(
+	struct metric_registry *registry, struct metric_family *family, const char *const *labels) {
+	struct metric_family *known = NULL;
+	lock_take(&registry->lock);
+	size_t at = family_place(registry, family->name);
+	if (at < registry->family_count &&
+		strcmp(registry->families[at]->name, family->name) == 0) {
+		known = registry->families[at];
+	} else {
+		insert_family(registry, at, family);
+	}
 	lock_drop(&registry->lock);
-	return family;
+	if (!known) {
+		return family;
+	}
+	CHECK(known->kind == family->kind && same_labels(known, labels));
+	CHECK(known->bound_count == family->bound_count);
+	family_free(family);
+	return known;
 }
 
 struct metric_family *metric_declare(struct metric_registry *registry, enum metric_kind kind,
 	const char *name, const char *help, const char *const *labels) {
 	CHECK(kind != METRIC_HISTOGRAM);
-	return declare(registry, kind, name, help, labels, NULL, 0);
+	return declare(registry, family_new(registry, kind, name, help, labels), labels);
 }
 
 struct metric_family *metric_declare_histogram(struct metric_registry *registry, const char *name,
 	const char *help, const char *const *labels, const double *bounds, size_t bound_count) {
-	return declare(registry, METRIC_HISTOGRAM, name, help, labels, bounds, bound_count);
+	struct metric_family *family = family_new(registry, METRIC_HISTOGRAM, name, help, labels);
+	set_bounds(family, bounds, bound_count);
+	return declare(registry, family, labels);
 }
 
 static uint64_t values_hash(const struct metric_family *family, const char *const *values) {
+	CHECK(values || family->label_count == 0);
 	uint64_t hash = 0;
 	for (size_t i = 0; i < family->label_count; i++) {
 		hash = hash_str(str_of(values[i]), hash);
@@ -192,7 +207,7 @@ struct wanted {
 };
 
 static bool child_equal(uint64_t value, const void *key) {
-	const struct metric *metric = (const struct metric *)(uintptr_t)value;
+	const struct metric *metric = map_pointer(value);
 	const struct wanted *wanted = key;
 	for (size_t i = 0; i < wanted->count; i++) {
 		if (strcmp(metric->values[i], wanted->values[i]) != 0) {
@@ -204,6 +219,7 @@ static bool child_equal(uint64_t value, const void *key) {
 
 static struct metric *child_new(
 	struct metric_family *family, const char *const *values, uint64_t hash) {
+	CHECK(values || family->label_count == 0);
 	size_t bucket_count = family->kind == METRIC_HISTOGRAM ? family->bound_count + 1 : 0;
 	struct metric *metric =
 		memory_alloc(1, sizeof(*metric) + bucket_count * sizeof(metric->buckets[0]));
@@ -233,12 +249,12 @@ struct metric *metric_child(struct metric_family *family, const char *const *val
 
 	lock_take(&family->registry->lock);
 	if (map_find(&family->children, hash, child_equal, &wanted, &found)) {
-		metric = (struct metric *)(uintptr_t)found;
+		metric = map_pointer(found);
 	} else if (family->children.count >= METRIC_CHILDREN_MAX) {
 		metric = other_child(family);
 	} else {
 		metric = child_new(family, values, hash);
-		map_add(&family->children, hash, (uintptr_t)metric);
+		map_add(&family->children, hash, map_value(metric));
 	}
 	lock_drop(&family->registry->lock);
 	return metric;
@@ -257,7 +273,7 @@ void metric_remove(struct metric_family *family, const char *const *values) {
 	lock_take(&family->registry->lock);
 	if (map_find(&family->children, hash, child_equal, &wanted, &found)) {
 		(void)map_remove(&family->children, hash, found);
-		child_free((struct metric *)(uintptr_t)found);
+		child_free(map_pointer(found));
 	}
 	lock_drop(&family->registry->lock);
 }
@@ -466,7 +482,7 @@ NO_THREAD_ANALYSIS static void write_family_locked(
 	size_t cursor = 0;
 	uint64_t child = 0;
 	while (map_next(&family->children, &cursor, &child)) {
-		children[count++] = (const struct metric *)(uintptr_t)child;
+		children[count++] = map_pointer(child);
 	}
 	qsort(children, count, sizeof(const struct metric *), child_order);
 	for (size_t i = 0; i < count; i++) {

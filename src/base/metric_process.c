@@ -2,12 +2,11 @@
  * What every exporter tells of its process, read from /proc when metrics are written.
  */
 #include "base/check.h"
-#include "base/memory.h"
 #include "base/metric.h"
+#include "base/str.h"
 #include "base/time.h"
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,17 +49,27 @@ static bool count_fds(size_t *count) {
 	return true;
 }
 
-/* Fields of /proc/self/stat from the third on: the name in the second may hold anything. */
+/* The word with that index, from 0, as a number. */
+static bool word_number(struct str text, size_t index, uint64_t *out) {
+	for (size_t i = 0; i < index; i++) {
+		(void)str_cut(&text, ' ');
+	}
+	return text.ptr && str_to_u64(str_trim(str_cut(&text, ' ')), out);
+}
+
+/* Counts the words of /proc/self/stat from the third on: the name in the second may hold anything.
+ */
 static bool read_stat(uint64_t *threads, uint64_t *start_ticks) {
 	char text[1024];
 	if (!read_proc("/proc/self/stat", text, sizeof(text))) {
 		return false;
 	}
-	const char *at = strrchr(text, ')');
-	return at && sscanf(at + 1,
-			     " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d"
-			     " %" SCNu64 " %*d %" SCNu64,
-			     threads, start_ticks) == 2;
+	const char *name_end = strrchr(text, ')');
+	if (!name_end || name_end[1] != ' ') {
+		return false;
+	}
+	struct str rest = str_of(name_end + 2);
+	return word_number(rest, 17, threads) && word_number(rest, 19, start_ticks);
 }
 
 /* Seconds since 1970 when this process began, or 0 when /proc does not say. */
@@ -68,11 +77,10 @@ static double start_seconds(void) {
 	char text[256];
 	uint64_t threads = 0;
 	uint64_t ticks = 0;
-	double uptime = 0;
-	if (!read_stat(&threads, &ticks) || !read_proc("/proc/uptime", text, sizeof(text)) ||
-		sscanf(text, "%lf", &uptime) != 1) {
+	if (!read_stat(&threads, &ticks) || !read_proc("/proc/uptime", text, sizeof(text))) {
 		return 0;
 	}
+	double uptime = strtod(text, NULL);
 	double age = uptime - (double)ticks / (double)sysconf(_SC_CLK_TCK);
 	return (double)clock_now_ms(clock_system()) / (double)MS_PER_S - age;
 }
@@ -90,7 +98,8 @@ static void collect(void *context) {
 
 	metric_set(process->cpu, (double)time_cpu_process_ns() / (double)NS_PER_S);
 	if (read_proc("/proc/self/statm", text, sizeof(text)) &&
-		sscanf(text, "%" SCNu64 " %" SCNu64, &pages_virtual, &pages_resident) == 2) {
+		word_number(str_of(text), 0, &pages_virtual) &&
+		word_number(str_of(text), 1, &pages_resident)) {
 		metric_set(process->virtual, (double)pages_virtual * page);
 		metric_set(process->resident, (double)pages_resident * page);
 	}

@@ -30,7 +30,10 @@ static char short_escape(uint32_t code_point) {
 		['\v'] = 'v',
 		['"'] = '"',
 		['\\'] = '\\' };
-	return code_point < sizeof(letters) ? letters[code_point] : '\0';
+	if (code_point >= sizeof(letters)) {
+		return '\0';
+	}
+	return letters[code_point];
 }
 
 static void append_escaped(uint32_t code_point, struct buf *out) {

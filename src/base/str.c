@@ -26,8 +26,9 @@ struct str str_cut(struct str *rest, char byte) {
 	return (struct str){ all.ptr, at };
 }
 
-static char lower(char c) {
-	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+static unsigned lower(char c) {
+	unsigned value = (unsigned char)c;
+	return value >= 'A' && value <= 'Z' ? value + ('a' - 'A') : value;
 }
 
 bool str_equal_nocase(struct str a, struct str b) {
@@ -87,23 +88,24 @@ size_t str_utf8_next(struct str s, uint32_t *code_point) {
 	return len;
 }
 
+/* Whether the next eight bytes are there and ASCII: the usual case, decided at once. */
+static bool is_ascii_word(struct str s) {
+	uint64_t eight = 0;
+	if (s.len < sizeof(eight)) {
+		return false;
+	}
+	memcpy(&eight, s.ptr, sizeof(eight));
+	return (eight & 0x8080808080808080U) == 0;
+}
+
 bool str_is_utf8(struct str s) {
-	size_t at = 0;
-	while (at < s.len) {
-		uint64_t eight = 0;
-		if (s.len - at >= sizeof(eight)) {
-			memcpy(&eight, s.ptr + at, sizeof(eight));
-			if ((eight & 0x8080808080808080U) == 0) {
-				at += sizeof(eight);
-				continue;
-			}
-		}
+	while (s.len > 0) {
 		uint32_t code_point = 0;
-		size_t len = str_utf8_next(str_from(s, at), &code_point);
+		size_t len = is_ascii_word(s) ? sizeof(uint64_t) : str_utf8_next(s, &code_point);
 		if (len == 0) {
 			return false;
 		}
-		at += len;
+		s = str_from(s, len);
 	}
 	return true;
 }

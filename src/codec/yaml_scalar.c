@@ -119,8 +119,9 @@ static bool resolve_float(struct str text, double *out) {
 		return true;
 	}
 	/* Go's number parser also knows words; in YAML they are text. */
-	char last = text.len > 0 ? text.ptr[text.len - 1] : '\0';
-	return (last == '.' || (last >= '0' && last <= '9')) && number_parse(text, out, NULL);
+	struct str last = str_from(text, text.len > 0 ? text.len - 1 : 0);
+	bool is_numeric = last.len > 0 && (last.ptr[0] == '.' || digit_value(last.ptr[0]) < 10);
+	return is_numeric && number_parse(text, out, NULL);
 }
 
 static bool resolve_number(struct str text, struct resolved *out) {
