@@ -3,11 +3,13 @@
 #include "cmd/demo.h"
 #include "cmd/gateway.h"
 #include "cmd/hub.h"
+#include "cmd/monitor.h"
 #include "cmd/trust.h"
 
 static const struct command *const commands[] = {
 	&gateway_command,
 	&hub_command,
+	&monitor_command,
 	&trust_init_command,
 	&trust_issuer_command,
 	&trust_sign_command,
