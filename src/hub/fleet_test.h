@@ -6,6 +6,7 @@
 #define HUB_FLEET_TEST_H
 
 #include "base/memory.h"
+#include "base/test.h"
 #include "codec/json_writer.h"
 #include "cxx/number.h"
 #include "http/uri.h"

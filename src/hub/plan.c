@@ -459,6 +459,24 @@ static int rewrite(
 	return 0;
 }
 
+/*
+ * The order of an instant topk is part of its answer. Put side by side, the clusters' answers lose
+ * it; chosen from once more, as k of each group's k, they get it back.
+ */
+static bool rank_again(struct planner *planner, struct expr **slot, const struct scope *scope) {
+	struct expr *root = expr_unparen(*slot);
+	bool *routes = new_routes(planner);
+	if (scope->is_range || root->kind != EXPR_AGGREGATE ||
+		(root->u.aggregate.op != AGGREGATE_TOPK &&
+			root->u.aggregate.op != AGGREGATE_BOTTOMK) ||
+		reach_of(planner, root, routes) != REACH_LOCAL) {
+		return false;
+	}
+	*slot = aggregate_over(
+		planner, root, root->u.aggregate.op, ask_local(planner, root, scope, routes));
+	return true;
+}
+
 int plan_build(struct expr_tree *tree, const struct query_params *params,
 	const struct plan_options *options, struct plan *out, struct err *err) {
 	struct plan plan = { 0 };
@@ -475,7 +493,9 @@ int plan_build(struct expr_tree *tree, const struct query_params *params,
 			return 0;
 		}
 	}
-	int rc = rewrite(&planner, &tree->root, &scope, err);
+	int rc = rank_again(&planner, &tree->root, &scope)
+			 ? 0
+			 : rewrite(&planner, &tree->root, &scope, err);
 	if (rc == 0) {
 		*out = plan;
 	}
