@@ -70,6 +70,9 @@ static int decode_labels(struct json_value metric, const struct decode_options *
 	struct str name;
 	while (json_next(&walk, &value, &name)) {
 		if (options->cluster_label.len > 0 && str_equal(name, options->cluster_label)) {
+			if (options->has_stored) {
+				*options->has_stored = true;
+			}
 			continue;
 		}
 		if (count + 1 >= LABELS_COUNT_MAX) {

@@ -18,6 +18,7 @@ struct decode_options {
 	bool is_range;
 	struct str cluster_label; /* Empty: none is attached. */
 	struct str cluster;
+	bool *has_stored; /* Set when a series stores that label itself; may be NULL. */
 };
 
 /*

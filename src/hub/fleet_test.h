@@ -11,6 +11,7 @@
 #include "cxx/number.h"
 #include "http/uri.h"
 #include "hub/hub.h"
+#include "promql/duration.h"
 #include "promql/engine.h"
 #include "promql/steps.h"
 #include "store/store.h"
@@ -163,7 +164,13 @@ static void fleet_add(struct fleet *fleet, size_t cluster, const char *metric,
 	}
 	struct fleet_series *own =
 		fleet_store_add(&fleet->clusters[cluster], pairs, pair_count, count);
-	pairs[pair_count++] = (struct label){ str_of(fleet->label), str_of(fleet->names[cluster]) };
+	/* Over one that is stored. */
+	size_t own_at = 0;
+	while (own_at < pair_count && !str_equal(pairs[own_at].name, str_of(fleet->label))) {
+		own_at++;
+	}
+	pairs[own_at] = (struct label){ str_of(fleet->label), str_of(fleet->names[cluster]) };
+	pair_count += own_at == pair_count;
 	struct fleet_series *shared = fleet_store_add(&fleet->all, pairs, pair_count, count);
 	memcpy(own->times_ms, times_ms, count * sizeof(times_ms[0]));
 	memcpy(own->values, values, count * sizeof(values[0]));
@@ -225,6 +232,13 @@ static int64_t fleet_time(const struct uri_params *params, const char *name) {
 	double seconds = 0;
 	assert_true(number_parse(text, &seconds, NULL));
 	return llround(seconds * 1000);
+}
+
+static int64_t fleet_duration(const struct uri_params *params, const char *name) {
+	struct err err = { 0 };
+	int64_t ms = 0;
+	assert_ok(duration_parse(uri_params_get(params, str_of(name), NULL), &ms, &err), err);
+	return ms;
 }
 
 static void fleet_write_point(struct json_writer *json, int64_t time_ms, double value) {
@@ -356,10 +370,10 @@ static int fleet_answer(
 	assert_ok(uri_params_parse(arena, str_of(call->form), &params, &err), err);
 	struct str query = uri_params_get(&params, STR("query"), NULL);
 	wanted.is_range = strcmp(call->path, "/api/v1/query_range") == 0;
-	wanted.lookback_ms = fleet_time(&params, "lookback_delta");
+	wanted.lookback_ms = fleet_duration(&params, "lookback_delta");
 	if (wanted.is_range) {
 		wanted.grid.start_ms = fleet_time(&params, "start");
-		wanted.grid.step_ms = fleet_time(&params, "step");
+		wanted.grid.step_ms = fleet_duration(&params, "step");
 		wanted.end_ms = fleet_time(&params, "end");
 		wanted.grid.count =
 			(size_t)((wanted.end_ms - wanted.grid.start_ms) / wanted.grid.step_ms) + 1;

@@ -97,7 +97,7 @@ void hub_warn_missing(
 			STR_ARG(fetch->cluster.name), fetch->err.text));
 }
 
-static int64_t time_left_ms(const struct hub *hub, const struct query_control *control) {
+int64_t hub_time_left_ms(const struct hub *hub, const struct query_control *control) {
 	int64_t left_ms = hub->options.cluster_timeout_ms;
 	if (control && control->deadline_ns > 0) {
 		int64_t until_ms =
@@ -111,7 +111,7 @@ void hub_fetch_all(struct hub *hub, struct hub_fetch *fetches, size_t count,
 	struct query_control *control, struct arena *arena) {
 	struct hub_transport *transport = hub->options.transport;
 	struct hub_call **calls = ARENA_NEW(arena, struct hub_call *, count + 1);
-	int64_t timeout_ms = time_left_ms(hub, control);
+	int64_t timeout_ms = hub_time_left_ms(hub, control);
 	for (size_t i = 0; i < count; i++) {
 		const struct hub_fetch *fetch = &fetches[i];
 		if (fetch->cluster.down.len > 0) {

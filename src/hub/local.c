@@ -188,6 +188,51 @@ static size_t drop_name(struct str *names, size_t count, struct str name) {
 	return kept;
 }
 
+/* A copy of the names with 'name' among them. */
+static struct str *with_name(
+	struct arena *arena, const struct str *names, size_t *count, struct str name) {
+	struct str *more = ARENA_NEW(arena, struct str, *count + 1);
+	size_t kept = 0;
+	for (size_t i = 0; i < *count; i++) {
+		if (!str_equal(names[i], name)) {
+			more[kept++] = names[i];
+		}
+	}
+	more[kept++] = name;
+	*count = kept;
+	return more;
+}
+
+/*
+ * Groups are told apart by the label that the hub puts on, never by one that the cluster stores:
+ * 'by' and 'on' do not name it, 'without' and 'ignoring' do.
+ */
+static void strip_grouping(struct expr *expr, const struct strip *strip) {
+	struct str *names = expr->u.aggregate.grouping;
+	size_t count = expr->u.aggregate.grouping_count;
+	if (expr->u.aggregate.without) {
+		names = with_name(strip->arena, names, &count, strip->label);
+	} else {
+		count = drop_name(names, count, strip->label);
+	}
+	expr->u.aggregate.grouping = names;
+	expr->u.aggregate.grouping_count = count;
+}
+
+static void strip_matching(struct vector_matching *matching, const struct strip *strip) {
+	size_t count = matching->label_count;
+	if (matching->is_on) {
+		(void)drop_name(matching->labels, count, strip->label);
+		matching->label_count = drop_name(matching->labels_written, count, strip->label);
+		return;
+	}
+	/* Only printed: the order of 'labels' does not matter. */
+	matching->labels_written =
+		with_name(strip->arena, matching->labels_written, &count, strip->label);
+	matching->labels = matching->labels_written;
+	matching->label_count = count;
+}
+
 static void strip_selector(struct selector *selector, const struct strip *strip) {
 	struct matcher *kept = ARENA_NEW(strip->arena, struct matcher, selector->matcher_count + 1);
 	size_t count = 0;
@@ -220,14 +265,9 @@ static bool strip_node(struct expr *expr, void *context) {
 		expr->u.subquery.step.expr = NULL;
 		expr->u.subquery.shift.offset.expr = NULL;
 	} else if (expr->kind == EXPR_AGGREGATE) {
-		expr->u.aggregate.grouping_count = drop_name(
-			expr->u.aggregate.grouping, expr->u.aggregate.grouping_count, strip->label);
+		strip_grouping(expr, strip);
 	} else if (expr->kind == EXPR_BINARY && expr->u.binary.matching) {
-		struct vector_matching *matching = expr->u.binary.matching;
-		size_t written =
-			drop_name(matching->labels_written, matching->label_count, strip->label);
-		(void)drop_name(matching->labels, matching->label_count, strip->label);
-		matching->label_count = written;
+		strip_matching(expr->u.binary.matching, strip);
 	}
 	return true;
 }

@@ -21,7 +21,8 @@ bool local_grouping_keeps(const struct expr *aggregate, struct str cluster_label
 
 /*
  * Appends a local 'expr' as the PromQL that a cluster evaluates: without the cluster label in
- * matchers, groupings and match lists, durations as literals.
+ * matchers and where it stands for itself in groupings and match lists, durations as literals. A
+ * label of that name which a cluster stores is left out of everything: the hub's replaces it.
  */
 void local_print(
 	struct expr_tree *tree, const struct expr *expr, struct str cluster_label, struct buf *out);

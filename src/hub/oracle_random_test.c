@@ -391,6 +391,8 @@ static double random_value(struct rand *rand, double around) {
 
 static void add_random_series(
 	struct fleet *fleet, struct rand *rand, size_t cluster, const char *name, int index) {
+	/* Every other cluster stores a label that the hub's has to replace. */
+	const char *stored = cluster % 2 == 1 ? ",cluster=\"stored\"" : "";
 	int64_t times_ms[SAMPLES_MAX];
 	double values[SAMPLES_MAX];
 	char metric[128];
@@ -411,11 +413,11 @@ static void add_random_series(
 	}
 	if (strcmp(name, "h_bucket") == 0) {
 		static const char *const bounds[] = { "0.1", "1", "10", "+Inf" };
-		(void)snprintf(metric, sizeof(metric), "h_bucket{pod=\"p%d\",le=\"%s\"}",
-			index / 4 % 3, bounds[index % 4]);
+		(void)snprintf(metric, sizeof(metric), "h_bucket{pod=\"p%d\",le=\"%s\"%s}",
+			index / 4 % 3, bounds[index % 4], stored);
 	} else {
-		(void)snprintf(metric, sizeof(metric), "%s{pod=\"p%d\",job=\"j%d\"}", name,
-			index % 4, index / 4 % 2);
+		(void)snprintf(metric, sizeof(metric), "%s{pod=\"p%d\",job=\"j%d\"%s}", name,
+			index % 4, index / 4 % 2, stored);
 	}
 	fleet_add(fleet, cluster, metric, times_ms, values, count);
 }

@@ -153,6 +153,7 @@ static void answers_every_row_of_the_rules_as_one_engine(void **state) {
 		{ "g @ end()", EXACT },
 		{ "g @ start() offset -90s", EXACT },
 		{ "ctr[1m]", EXACT },
+		{ "max(g)[5m:1m]", EXACT },
 		{ "ctr{az=\"b\"}[2m] offset 30s", EXACT },
 		{ "max_over_time(g[5m:15s])[2m:30s]", EXACT },
 		/* Functions of one series. */

@@ -484,6 +484,11 @@ int plan_build(struct expr_tree *tree, const struct query_params *params,
 	const struct scope scope = { params->grid, params->is_range };
 	planner.options.arena = &tree->arena;
 	planner.tail = &plan.fragments;
+	bool has_steps = tree->root->type == VALUE_SCALAR || tree->root->type == VALUE_VECTOR;
+	if (params->is_range && !has_steps) {
+		*out = plan; /* Nothing to ask: the engine refuses it. */
+		return 0;
+	}
 	if (tree->root->type == VALUE_MATRIX) {
 		bool *routes = new_routes(&planner);
 		if (reach_of(&planner, tree->root, routes) == REACH_LOCAL) {

@@ -6,6 +6,7 @@
 #include "http/uri.h"
 #include "hub/decode.h"
 #include "hub/plan.h"
+#include "promql/duration.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -45,6 +46,16 @@ static void add_seconds(struct buf *form, const char *name, int64_t ms) {
 	add_param(form, name, str_of(text));
 }
 
+/*
+ * A duration in words: of "1.001" seconds Prometheus makes 1000 ms, as it multiplies in floating
+ * point and cuts off; "1s1ms" it reads exactly.
+ */
+static void add_duration(struct buf *form, const char *name, int64_t ms) {
+	AUTO(buf_deinit) struct buf text = { 0 };
+	duration_format(ms, &text);
+	add_param(form, name, buf_str(&text));
+}
+
 static struct str build_form(struct run *run, const struct plan_fragment *fragment) {
 	AUTO(buf_deinit) struct buf form = { 0 };
 	const struct engine_options *options = engine_options_get(run->hub->options.engine);
@@ -54,13 +65,13 @@ static struct str build_form(struct run *run, const struct plan_fragment *fragme
 		add_seconds(&form, "start", grid->start_ms);
 		add_seconds(&form, "end", grid_time(grid, grid->count - 1));
 		/* A range of one step still needs a positive step. */
-		add_seconds(&form, "step", grid->step_ms > 0 ? grid->step_ms : 1000);
+		add_duration(&form, "step", grid->step_ms > 0 ? grid->step_ms : 1000);
 	} else {
 		add_seconds(&form, "time", grid->start_ms);
 	}
-	add_seconds(&form, "lookback_delta",
+	add_duration(&form, "lookback_delta",
 		run->request->lookback_ms > 0 ? run->request->lookback_ms : options->lookback_ms);
-	add_seconds(&form, "timeout", run->hub->options.cluster_timeout_ms);
+	add_duration(&form, "timeout", hub_time_left_ms(run->hub, run->request->control));
 	return arena_copy(run->arena, buf_str(&form));
 }
 
@@ -118,13 +129,23 @@ static int build_fetches(struct run *run, struct err *err) {
 
 static void decode_fetch(struct run *run, size_t at) {
 	struct hub_fetch *fetch = &run->fetches[at];
+	bool has_stored = false;
 	const struct decode_options options = { .grid = run->owners[at]->grid,
 		.is_range = run->owners[at]->is_range,
 		.cluster_label = run->hub->label,
-		.cluster = fetch->cluster.name };
+		.cluster = fetch->cluster.name,
+		.has_stored = &has_stored };
 	if (fetch->rc == 0) {
 		fetch->rc = decode_query(fetch->response.body, fetch->response.status, &options,
 			run->arena, &run->answers[at], &fetch->err);
+	}
+	if (has_stored) {
+		annotations_add(&run->notes, run->arena, true,
+			arena_printf(run->arena,
+				"cluster \"%.*s\": series store a label \"%.*s\" of their own, "
+				"which "
+				"the hub replaces",
+				STR_ARG(fetch->cluster.name), STR_ARG(run->hub->label)));
 	}
 	if (fetch->rc == 0 && run->answers[at].type == VALUE_MATRIX && !run->plan.is_raw) {
 		fetch->rc = err_set(&fetch->err, ERR_CORRUPT,

@@ -57,6 +57,9 @@ struct hub_fetch {
 void hub_fetch_all(struct hub *hub, struct hub_fetch *fetches, size_t count,
 	struct query_control *control, struct arena *arena);
 
+/* How long a cluster may take now: the cluster time-out, or what is left of the query's. */
+int64_t hub_time_left_ms(const struct hub *hub, const struct query_control *control);
+
 /* Remembers what an answer was: for the cluster's card, and the metrics. 'series' < 0: no query. */
 void hub_note_answer(struct hub *hub, const struct hub_fetch *fetch, int64_t series);
 
