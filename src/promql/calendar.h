@@ -6,6 +6,7 @@
 #ifndef PROMQL_CALENDAR_H
 #define PROMQL_CALENDAR_H
 
+/* Parts of the UTC time of a second since 1970; NaN stays NaN. */
 double calendar_minute(double second);
 double calendar_hour(double second);
 double calendar_day_of_week(double second); /* 0 is Sunday. */

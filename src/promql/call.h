@@ -27,6 +27,7 @@ MUST_USE int call_open_range(
 MUST_USE int call_open_each(
 	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
 
+/* absent and absent_over_time: one series where the argument has none. */
 MUST_USE int call_open_absent(
 	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
 MUST_USE int call_open_absent_over_time(

@@ -38,6 +38,7 @@ struct columns {
 	bool is_collected;
 };
 
+/* A walk over what 'stream' gives, as columns of 'step_count' steps. */
 void columns_init(
 	struct columns *columns, struct eval *ev, struct stream *stream, size_t step_count);
 /* Returns 1, 0 at the end, or an error. */
@@ -58,6 +59,7 @@ struct guard {
 	bool is_strict; /* Refuses the same labels at different steps, too. */
 };
 
+/* A guard that has seen nothing. Returns 0 or ERR_LIMIT. */
 MUST_USE int guard_init(struct guard *guard, struct eval *ev, size_t step_count, bool is_strict);
 /* Returns 0, ERR_LIMIT, or ERR_EXEC with Prometheus' sentence. A column without values is let by.
  */

@@ -39,6 +39,7 @@ struct notes {
 	struct map by_text; /* Index into items. */
 };
 
+/* Frees the notes; { 0 } is fine. */
 void notes_deinit(struct notes *notes);
 
 /* "PromQL warning: " or "PromQL info: " and the sentence. */

@@ -13,6 +13,7 @@ struct param {
 	bool has_nan;
 };
 
+/* Evaluates a scalar argument on the grid. Returns 0 or the evaluation's error. */
 MUST_USE int param_eval(
 	struct eval *ev, struct expr *expr, const struct grid *grid, struct param *out);
 

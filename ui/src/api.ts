@@ -187,6 +187,6 @@ export async function clusters(): Promise<Cluster[] | null> {
 }
 
 export async function version(): Promise<string> {
-	const data = (await call('status/buildinfo', null)).data as { version?: string };
-	return data.version ?? '';
+	const data = (await call('status/buildinfo', null)).data as { atollVersion?: string };
+	return data.atollVersion ?? '';
 }
