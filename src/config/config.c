@@ -75,31 +75,69 @@ void scrapes_print(const char *key, const void *member, int indent, struct buf *
 	}
 }
 
+static int check_tokens(struct reader *reader, const struct yaml_node *node,
+	const struct config_http *http, struct err *err) {
+	bool has_basic = http->user.len > 0 || http->user_file.len > 0 || http->password.len > 0 ||
+			 http->password_file.len > 0;
+	bool has_authorization = http->credentials.len > 0 || http->credentials_file.len > 0;
+	bool has_bearer = http->bearer_token.len > 0 || http->bearer_token_file.len > 0;
+
+	if (http->bearer_token.len > 0 && http->bearer_token_file.len > 0) {
+		return reader_fail(reader, node, err,
+			"at most one of bearer_token & bearer_token_file must be configured");
+	}
+	if (has_basic && has_bearer) {
+		return reader_fail(reader, node, err,
+			"at most one of basic_auth, oauth2, bearer_token & bearer_token_file must "
+			"be configured");
+	}
+	if (has_authorization && has_bearer) {
+		return reader_fail(reader, node, err,
+			"authorization is not compatible with bearer_token & bearer_token_file");
+	}
+	if (has_basic && has_authorization) {
+		return reader_fail(reader, node, err,
+			"at most one of basic_auth, oauth2 & authorization must be configured");
+	}
+	return 0;
+}
+
 static int check_http(struct reader *reader, const struct yaml_node *node,
 	const struct config_http *http, struct err *err) {
-	bool has_basic =
-		http->user.len > 0 || http->password.len > 0 || http->password_file.len > 0;
-	bool has_authorization = http->credentials.len > 0 || http->credentials_file.len > 0;
+	if (http->user.len > 0 && http->user_file.len > 0) {
+		return reader_fail(reader, node, err,
+			"at most one of basic_auth username & username_file must be configured");
+	}
 	if (http->password.len > 0 && http->password_file.len > 0) {
-		return reader_fail(
-			reader, node, err, "basic_auth: give password or password_file, not both");
+		return reader_fail(reader, node, err,
+			"at most one of basic_auth password & password_file must be configured");
 	}
 	if (http->credentials.len > 0 && http->credentials_file.len > 0) {
 		return reader_fail(reader, node, err,
-			"authorization: give credentials or credentials_file, not both");
-	}
-	if (has_basic && has_authorization) {
-		return reader_fail(reader, node, err, "give basic_auth or authorization, not both");
+			"at most one of authorization credentials & credentials_file must be "
+			"configured");
 	}
 	if (str_equal_nocase(http->authorization_type, STR("basic"))) {
 		return reader_fail(reader, node, err,
-			"authorization: type cannot be \"basic\", use basic_auth");
+			"authorization type cannot be set to \"basic\", use \"basic_auth\" "
+			"instead");
 	}
 	if ((http->cert_file.len > 0) != (http->key_file.len > 0)) {
 		return reader_fail(
 			reader, node, err, "tls_config: cert_file and key_file belong together");
 	}
-	return 0;
+	return check_tokens(reader, node, http, err);
+}
+
+/* The old spelling becomes the new one, as Prometheus prints it. */
+static void take_bearer_token(struct config_http *http) {
+	if (http->bearer_token.len > 0 || http->bearer_token_file.len > 0) {
+		http->authorization_type = STR("Bearer");
+		http->credentials = http->bearer_token;
+		http->credentials_file = http->bearer_token_file;
+		http->bearer_token = STR_EMPTY;
+		http->bearer_token_file = STR_EMPTY;
+	}
 }
 
 static int set_intervals(struct reader *reader, struct config_scrape *scrape,
@@ -164,6 +202,7 @@ static uint64_t hash_shape(const struct config_scrape *scrape) {
 	shape.limits.sample_limit = 0;
 	shape.limits.target_limit = 0;
 	shape.limits.keep_dropped_targets = 0;
+	shape.limits.extra_scrape_metrics = false;
 	shape.limits.scrape_protocols = (struct config_list){ 0 };
 	return hash_job(&shape, STR_EMPTY);
 }
@@ -191,6 +230,7 @@ static int read_scrape(struct reader *reader, const struct yaml_node *node,
 		rc = check_http(reader, node, &scrape->http, err);
 	}
 	if (rc == 0) {
+		take_bearer_token(&scrape->http);
 		rc = relabels_build(
 			reader, scrape, &scrape->relabel_configs, "relabel_configs", err);
 	}

@@ -48,11 +48,14 @@ struct config_relabels {
 /* How to reach somebody's HTTP server. Empty strings: not set. */
 struct config_http {
 	struct str user;
+	struct str user_file;
 	struct str password;
 	struct str password_file;
 	struct str authorization_type; /* "Bearer" unless given. */
 	struct str credentials;
 	struct str credentials_file;
+	struct str bearer_token; /* As written; moved to 'credentials' once checked. */
+	struct str bearer_token_file;
 	struct str ca_file;
 	struct str cert_file;
 	struct str key_file;
@@ -84,7 +87,8 @@ struct config_scrape_limits {
 	int64_t label_value_length_limit;
 	int64_t keep_dropped_targets;
 	struct config_list scrape_protocols; /* "OpenMetricsText1.0.0", ..., best first. */
-	bool legacy_names;                   /* metric_name_validation_scheme: legacy */
+	bool extra_scrape_metrics;
+	bool legacy_names;   /* metric_name_validation_scheme: legacy */
 	struct str escaping; /* Of names that are not legacy, as asked of targets; see the Accept
 				header. */
 };

@@ -271,6 +271,46 @@ static void judges_prometheus_own_files(void **state) {
 	assert_int_equal(wrong, 0);
 }
 
+static void a_section_that_asks_for_nothing_is_fine(void **state) {
+	(void)state;
+	static const struct {
+		const char *text;
+		int rc;
+	} examples[] = {
+		{ "rule_files:\n", 0 },
+		{ "rule_files: []\n", 0 },
+		{ "alerting: {alertmanagers: [{static_configs: [{targets: }]}]}\n", 0 },
+		{ "alerting: {alertmanagers: [{static_configs: [{targets: [a]}]}]}\n", ERR_ABSENT },
+		{ "alerting: {alert_relabel_configs: [null]}\n", ERR_ABSENT },
+		{ "remote_write: [null]\n", ERR_ABSENT },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(examples); i++) {
+		struct config *config = NULL;
+		struct err err = { 0 };
+		int rc = config_parse(str_of(examples[i].text), "p.yml", &config, &err);
+		if (rc != examples[i].rc) {
+			fail_msg("%s: %d %s", examples[i].text, rc, err.text);
+		}
+		config_unref(config);
+	}
+}
+
+static void a_bearer_token_is_an_authorization(void **state) {
+	(void)state;
+	struct config *config = NULL;
+	struct err err = { 0 };
+	assert_ok(config_parse(STR("scrape_configs: [{job_name: j, bearer_token_file: t}]"),
+			  "p.yml", &config, &err),
+		err);
+	assert_str_equal(config->scrapes[0].http.credentials_file, STR("t"));
+	assert_str_equal(config->scrapes[0].http.authorization_type, STR("Bearer"));
+	config_unref(config);
+	assert_int_equal(config_parse(STR("scrape_configs: [{job_name: j, bearer_token: t, "
+					  "authorization: {credentials: c}}]"),
+				 "p.yml", &config, &err),
+		ERR_INVAL);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(fills_in_defaults),
@@ -282,6 +322,8 @@ int main(void) {
 		TEST(refuses_with_file_line_and_remedy),
 		TEST(accepts_the_default_of_what_it_lacks),
 		TEST(reads_target_files_in_both_forms),
+		TEST(a_section_that_asks_for_nothing_is_fine),
+		TEST(a_bearer_token_is_an_authorization),
 		TEST(judges_prometheus_own_files),
 	};
 	return TEST_RUN(tests);

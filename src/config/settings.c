@@ -130,13 +130,39 @@ static int read_scalar(struct reader *reader, const struct setting *row,
 	return 0;
 }
 
+static bool asks_for_nothing(const struct yaml_node *node);
+
+/* A list item of static targets that are commented out: it finds nothing. */
+static bool finds_nothing(const struct yaml_node *item) {
+	const struct yaml_node *inner = NULL;
+	if (item->kind == YAML_MAPPING && item->count == 1) {
+		inner = yaml_get(item, STR("static_configs"));
+		inner = inner ? inner : yaml_get(item, STR("targets"));
+	}
+	return inner && asks_for_nothing(inner);
+}
+
+/*
+ * A value that is empty, as examples leave it where all is commented out. A list item that is empty
+ * is a mistake, unless it is a list of targets that are.
+ */
+static bool asks_for_nothing(const struct yaml_node *node) {
+	bool is_nothing = node->kind != YAML_SCALAR || yaml_is_null(node);
+	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++) {
+		is_nothing = is_nothing && finds_nothing(&node->items[i]);
+	}
+	for (size_t i = 0; node->kind == YAML_MAPPING && i < node->count; i++) {
+		is_nothing = is_nothing && asks_for_nothing(&node->items[2 * i + 1]);
+	}
+	return is_nothing;
+}
+
 /* Known to Prometheus, not built here: fine as long as it says what we do anyway. */
 static int read_absent(struct reader *reader, const struct setting *row,
 	const struct yaml_node *node, struct err *err) {
-	bool is_nothing = yaml_is_null(node) || (node->kind != YAML_SCALAR && node->count == 0);
 	bool is_default = node->kind == YAML_SCALAR && row->default_text &&
 			  str_equal(node->text, str_of(row->default_text));
-	if (is_nothing || is_default) {
+	if (is_default || asks_for_nothing(node)) {
 		return 0;
 	}
 	return err_set(err, ERR_ABSENT, "%s:%u: %s is not supported yet; remove it from the file",
@@ -386,7 +412,8 @@ static void print_row(const struct setting *row, const void *members, int indent
 		}
 		return;
 	case SETTING_BOOL:
-		if (*(const bool *)member || strcmp(row->default_text, "true") == 0) {
+		if (*(const bool *)member ||
+			(row->default_text && strcmp(row->default_text, "true") == 0)) {
 			print_key(row->name, indent, out);
 			buf_printf(out, "%s\n", *(const bool *)member ? "true" : "false");
 		}

@@ -35,6 +35,11 @@ static const struct setting limit_rows[] = {
 		.read = protocols_read,
 		.print = list_print,
 		.help = "Formats asked of targets, best first." },
+	{ .name = "extra_scrape_metrics",
+		.kind = SETTING_BOOL,
+		AT(struct config_scrape_limits, extra_scrape_metrics),
+		.help = "Three more series per target: scrape_timeout_seconds, "
+			"scrape_sample_limit, scrape_body_size_bytes." },
 	{ .name = "metric_name_validation_scheme",
 		.kind = SETTING_CUSTOM,
 		AT(struct config_scrape_limits, legacy_names),
@@ -65,7 +70,10 @@ static const struct setting basic_auth_rows[] = {
 		.kind = SETTING_TEXT,
 		AT(struct config_http, password_file),
 		.help = "A file with the password, read at each scrape." },
-	ABSENT("username_file", NULL),
+	{ .name = "username_file",
+		.kind = SETTING_TEXT,
+		AT(struct config_http, user_file),
+		.help = "A file with the user's name, read at each scrape." },
 };
 static const struct settings basic_auth = { "basic_auth", basic_auth_rows,
 	ARRAY_COUNT(basic_auth_rows) };
@@ -144,8 +152,14 @@ static const struct setting http_rows[] = {
 		.kind = SETTING_TEXT,
 		AT(struct config_http, proxy_url),
 		.help = "The proxy to go through." },
-	ABSENT("bearer_token", NULL),
-	ABSENT("bearer_token_file", NULL),
+	{ .name = "bearer_token",
+		.kind = SETTING_SECRET,
+		AT(struct config_http, bearer_token),
+		.help = "Short for authorization: credentials." },
+	{ .name = "bearer_token_file",
+		.kind = SETTING_TEXT,
+		AT(struct config_http, bearer_token_file),
+		.help = "Short for authorization: credentials_file." },
 	ABSENT("oauth2", NULL),
 	ABSENT("enable_http2", "true"),
 	ABSENT("no_proxy", NULL),
@@ -217,7 +231,6 @@ static const struct setting global_rows[] = {
 	ABSENT("scrape_native_histograms", "false"),
 	ABSENT("convert_classic_histograms_to_nhcb", "false"),
 	ABSENT("always_scrape_classic_histograms", "false"),
-	ABSENT("extra_scrape_metrics", "false"),
 };
 const struct settings settings_global = { "global", global_rows, ARRAY_COUNT(global_rows) };
 
@@ -309,7 +322,6 @@ static const struct setting scrape_rows[] = {
 	ABSENT("convert_classic_histograms_to_nhcb", "false"),
 	ABSENT("always_scrape_classic_histograms", "false"),
 	ABSENT("scrape_classic_histograms", "false"),
-	ABSENT("extra_scrape_metrics", "false"),
 	ABSENT("native_histogram_bucket_limit", "0"),
 	ABSENT("native_histogram_min_bucket_factor", "0"),
 	ABSENT("scrape_failure_log_file", NULL),

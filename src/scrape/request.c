@@ -96,16 +96,17 @@ static int add_credentials(const struct config_http *http, struct str folder, st
 			STR_ARG(http->authorization_type), STR_ARG(secret))
 				  .ptr;
 	}
-	if (http->user.len > 0 || http->password.len > 0 || http->password_file.len > 0) {
-		int rc = read_secret(
-			arena, folder, http->password, http->password_file, &secret, err);
-		if (rc < 0) {
-			return rc;
-		}
-		out->user = arena_copy(arena, http->user).ptr;
+	if (http->user.len == 0 && http->user_file.len == 0 && http->password.len == 0 &&
+		http->password_file.len == 0) {
+		return 0;
+	}
+	int rc = read_secret(arena, folder, http->user, http->user_file, &secret, err);
+	if (rc == 0) {
+		out->user = secret.ptr;
+		rc = read_secret(arena, folder, http->password, http->password_file, &secret, err);
 		out->password = secret.ptr;
 	}
-	return 0;
+	return rc;
 }
 
 static const char *header_of(struct arena *arena, const char *name, struct buf *value) {

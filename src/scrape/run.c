@@ -13,7 +13,10 @@
 #include <stdlib.h>
 
 static const char *const report_names[RUN_REPORTS] = { "up", "scrape_duration_seconds",
-	"scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added" };
+	"scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added",
+	"scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes" };
+/* How many of them there are without extra_scrape_metrics. */
+#define REPORTS_BASIC 5
 
 /* One answer, from its arrival to the commit of its samples. */
 struct outcome {
@@ -21,6 +24,7 @@ struct outcome {
 	struct err failure; /* Its text is empty when all went well. */
 	bool failed;
 	int64_t duration_ns;
+	int64_t body_bytes; /* 0: there is none; -1: more than body_size_limit. */
 	bool metadata_changed;
 };
 
@@ -109,8 +113,12 @@ static int append_reports(struct scrape_run *run, struct appender *appender,
 		(double)outcome->counts.scraped,
 		(double)outcome->counts.kept,
 		(double)outcome->counts.added,
+		(double)run->target->timeout_ms / MS_PER_S,
+		(double)run->job->limits.sample_limit,
+		(double)outcome->body_bytes,
 	};
-	for (size_t i = 0; i < RUN_REPORTS; i++) {
+	size_t count = run->job->limits.extra_scrape_metrics ? RUN_REPORTS : REPORTS_BASIC;
+	for (size_t i = 0; i < count; i++) {
 		int rc = append_report(run, appender, i, values[i], err);
 		if (rc < 0) {
 			return rc;
@@ -299,6 +307,10 @@ static void on_answer(struct fetch *fetch, const struct fetch_result *result) {
 	buf_reset(&shared->body);
 	int format = read_answer(run, result, &shared->body, &outcome.failure);
 	outcome.failed = format < 0;
+	outcome.body_bytes = (int64_t)shared->body.len;
+	if (outcome.failed) {
+		outcome.body_bytes = outcome.failure.code == ERR_LIMIT ? -1 : 0;
+	}
 	metric_add(shared->metrics.wire_bytes, (double)result->wire_bytes);
 	metric_add(shared->metrics.body_bytes, (double)shared->body.len);
 	finish(run, format, &shared->body, &outcome);

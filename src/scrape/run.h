@@ -16,8 +16,9 @@
 #include "scrape/scrape.h"
 #include "scrape/target.h"
 
-/* Series that tell of the scrape itself: up, scrape_duration_seconds, ... */
-#define RUN_REPORTS 5
+/* Series that tell of the scrape itself: up, scrape_duration_seconds, ...; the last three only with
+ * extra_scrape_metrics. */
+#define RUN_REPORTS 8
 
 /* What the runs of a scraper share. */
 struct scrape_shared {

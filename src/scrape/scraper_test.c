@@ -455,6 +455,22 @@ static void a_changed_target_file_is_picked_up(void **state) {
 	tear_down(&fixture);
 }
 
+static void extra_scrape_metrics_add_three_series(void **state) {
+	(void)state;
+	struct fixture fixture;
+	set_up(&fixture);
+	fixture.exporter.body = "a 1\n";
+	apply(&fixture, "  extra_scrape_metrics: true\n  sample_limit: 7\n");
+	next_scrape(&fixture);
+	assert_string_equal(values(&fixture, "scrape_timeout_seconds"), "5");
+	assert_string_equal(values(&fixture, "scrape_sample_limit"), "7");
+	assert_string_equal(values(&fixture, "scrape_body_size_bytes"), "4");
+	fixture.exporter.status = 500;
+	next_scrape(&fixture);
+	assert_string_equal(values(&fixture, "scrape_body_size_bytes"), "4 0");
+	tear_down(&fixture);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(scrapes_on_the_targets_grid),
@@ -474,6 +490,7 @@ int main(void) {
 		TEST(too_many_targets_fail_all_of_them),
 		TEST(documents_tell_of_targets_and_metadata),
 		TEST(a_changed_target_file_is_picked_up),
+		TEST(extra_scrape_metrics_add_three_series),
 	};
 	return TEST_RUN(tests);
 }
