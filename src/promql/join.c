@@ -191,7 +191,10 @@ static void calculate(struct join *join, const double *many, const double *one) 
 	}
 }
 
-/* Two of the many side in one place: in a group of one-to-one, or with the same labels. */
+/*
+ * Sees to two of the many side in one place: in a group of one-to-one, or with the same labels.
+ * Returns 1 if there are: the query fails at its end, when the first such step is known.
+ */
 static int check_unique(struct join *join, struct match *match, const struct labels *labels) {
 	size_t words = step_words(join->step_count);
 	bool is_twice = false;
@@ -218,7 +221,7 @@ static int check_unique(struct join *join, struct match *match, const struct lab
 	for (size_t i = 0; i < words; i++) {
 		match->matched[i] |= join->both[i];
 	}
-	return 0;
+	return is_twice;
 }
 
 /*
@@ -236,8 +239,8 @@ static int emit(struct join *join, struct match *match, const struct column *man
 	join->out.drops_name = join->is_bool;
 	if (!binary_op_is_trim(join->op)) {
 		rc = check_unique(join, match, &join->out.labels);
-		if (rc < 0) {
-			return rc;
+		if (rc != 0) {
+			return rc < 0 ? rc : 0;
 		}
 	}
 	calculate(join, many->values, one->values);

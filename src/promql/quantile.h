@@ -7,8 +7,8 @@
 #include "promql/eval.h"
 
 /*
- * The quantile of 'count' values, interpolated between neighbours; sorts them, NaN first. NaN for
- * no values or a q of NaN, -Inf for q < 0, +Inf for q > 1.
+ * The quantile of 'count' values, interpolated between neighbours; reorders them. NaN is the least.
+ * NaN for no values or a q of NaN, -Inf for q < 0, +Inf for q > 1.
  */
 double quantile_of(double q, double *values, size_t count);
 
