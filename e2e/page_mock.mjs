@@ -133,7 +133,7 @@ function api(state, path, form) {
 		return [200, { status: 'success', data: ['__name__', 'cluster', 'instance', 'job', 'mode'] }];
 	}
 	if (path === 'status/buildinfo') {
-		return [200, { status: 'success', data: { version: '3.14.0', atollVersion: '0.1.0' } }];
+		return [200, { status: 'success', data: { version: '3.14.0', application: 'atoll', atollVersion: '0.1.0' } }];
 	}
 	if (path === 'atoll/clusters' && state.isHub) {
 		state.clusters.forEach((one, i) => (one.receivedBytes += one.state === 'up' ? 2000 + 1500 * Math.random() * (i + 1) : 0));

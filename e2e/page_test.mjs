@@ -89,6 +89,8 @@ test('shows something alive to who comes without a question', async ({ page, ope
 	await page.waitForSelector('.plot canvas');
 	assert.ok((await page.inputValue('#query')).includes('by (cluster)'));
 	assert.equal(params(page).get('q'), await page.inputValue('#query'));
+	assert.equal(params(page).get('refresh'), '10s');
+	await page.waitForSelector('footer >> text=atoll 0.1.0');
 	assert.equal(asked(state, 'query_range')[0].form.stats, 'all');
 });
 
@@ -184,11 +186,15 @@ test('puts clusters in trouble first, with the reason', async ({ page, open, sta
 	assert.match(await page.locator('.clusters h2').innerText(), /1 of 3 up/);
 });
 
-test('follows clusters that come and go', async ({ page, open, state }) => {
+test('follows clusters that come and go, and what fails', async ({ page, open, state }) => {
+	state.clusters[0].errors = 1;
 	await open('?q=up');
 	await page.waitForSelector('.card');
+	assert.equal(await page.locator('.errors').count(), 0);
 	state.clusters.push(cluster('lisbon'));
+	state.clusters[0].errors = 3;
 	await page.waitForSelector('.card[data-cluster="lisbon"]', { timeout: PATIENCE_MS });
+	assert.match(await page.locator('.card[data-cluster="bahrain"]').innerText(), /2 failed/);
 	state.clusters.pop();
 	await page.waitForSelector('.card[data-cluster="lisbon"]', { state: 'detached', timeout: PATIENCE_MS });
 });

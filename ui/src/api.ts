@@ -187,6 +187,7 @@ export async function clusters(): Promise<Cluster[] | null> {
 }
 
 export async function version(): Promise<string> {
+	// "version" is the Prometheus whose API this is.
 	const data = (await call('status/buildinfo', null)).data as { atollVersion?: string };
 	return data.atollVersion ?? '';
 }

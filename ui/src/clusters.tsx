@@ -91,6 +91,7 @@ function Facts({ one }: { one: Cluster }) {
 }
 
 function Card({ one, isMissing }: { one: Cluster; isMissing: boolean }) {
+	const failed = one.errors - (flows.value[one.cluster]?.errorsAtFirst ?? one.errors);
 	return (
 		<li class={`card is-${one.state} ${isMissing ? 'is-missing' : ''}`} data-cluster={one.cluster}>
 			<header>
@@ -111,7 +112,11 @@ function Card({ one, isMissing }: { one: Cluster; isMissing: boolean }) {
 			<Facts one={one} />
 			<footer title={`${one.identity}\n${one.address}`}>
 				{one.exports.length ? one.exports.map((e) => <span class="export">{e.name}</span>) : <span>nothing exported</span>}
-				{one.errors > 0 && <span class="errors">{count(one.errors)} failed</span>}
+				{failed > 0 && (
+					<span class="errors" title={`Requests that failed since this page was opened; ${count(one.errors)} of ${count(one.queries)} since the hub started`}>
+						{count(failed)} failed
+					</span>
+				)}
 			</footer>
 		</li>
 	);

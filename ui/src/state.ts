@@ -20,6 +20,7 @@ export interface Flow {
 	total: number;
 	at: number;
 	perSecond: number[];
+	errorsAtFirst: number; // What had failed before anybody looked is not news.
 }
 export const flows = signal<Record<string, Flow>>({});
 
@@ -164,7 +165,12 @@ function updateFlows(list: api.Cluster[]): void {
 		const grown = before ? one.receivedBytes - before.total : 0;
 		const seconds = before ? Math.max(0.5, (now - before.at) / 1000) : 1;
 		const rates = before ? [...before.perSecond, Math.max(0, grown) / seconds] : [];
-		next[one.cluster] = { total: one.receivedBytes, at: now, perSecond: rates.slice(-FLOW_POINTS) };
+		next[one.cluster] = {
+			total: one.receivedBytes,
+			at: now,
+			perSecond: rates.slice(-FLOW_POINTS),
+			errorsAtFirst: Math.min(before?.errorsAtFirst ?? one.errors, one.errors),
+		};
 	}
 	flows.value = next;
 }
@@ -187,12 +193,13 @@ async function keepLooking(): Promise<void> {
 	if (!document.hidden) {
 		await look();
 	}
+	clearTimeout(lookTimer); // Of another call meanwhile.
 	if (clusters.value !== null) {
 		lookTimer = window.setTimeout(() => void keepLooking(), CLUSTERS_EVERY_MS);
 	}
 }
 
-const FIRST_QUERY_HUB = 'sum by (cluster) (rate(node_cpu_seconds_total{mode!="idle"}[5m]))';
+const FIRST_QUERY_HUB = 'sum by (cluster) (rate(node_cpu_seconds_total{mode!="idle"}[1m]))';
 const FIRST_QUERY_MONITOR = 'up';
 
 export const EXAMPLES_HUB = [
@@ -204,7 +211,7 @@ export const EXAMPLES_HUB = [
 export const EXAMPLES_MONITOR = [
 	['Who is up', FIRST_QUERY_MONITOR],
 	['How long scrapes take', 'topk(5, scrape_duration_seconds)'],
-	['CPU in use, by machine', 'sum by (instance) (rate(node_cpu_seconds_total{mode!="idle"}[5m]))'],
+	['CPU in use, by machine', 'sum by (instance) (rate(node_cpu_seconds_total{mode!="idle"}[1m]))'],
 	['Samples per scrape', 'scrape_samples_scraped'],
 ];
 
@@ -230,9 +237,10 @@ export async function start(): Promise<void> {
 	}
 	await keepLooking();
 	if (!view.value.query && !draft.value) {
-		// Somebody came without a question: show something alive.
+		// Somebody came without a question: show something alive, and keep it so.
 		draft.value = isHub.value ? FIRST_QUERY_HUB : FIRST_QUERY_MONITOR;
-		view.value = { ...view.value, query: draft.value };
+		const fresh = location.search ? {} : { range: { last: 900 }, refresh: 10 };
+		view.value = { ...view.value, ...fresh, query: draft.value };
 		history.replaceState(null, '', formatView(view.value));
 		void run();
 	}
