@@ -412,8 +412,9 @@ static int start(struct demo *demo, struct err *err) {
 	loop_on_signal(demo->loop, SIGINT, on_stop_signal, demo);
 	loop_on_signal(demo->loop, SIGTERM, on_stop_signal, demo);
 	loop_on_signal(demo->loop, SIGHUP, on_stop_signal, demo);
-	for (size_t i = 0; rc == 0 && i < demo->group_count; i++) {
-		rc = group_start(demo->groups[i], err);
+	/* The hub, which is the first, comes last: then there is somebody for it to call. */
+	for (size_t i = demo->group_count; rc == 0 && i > 0; i--) {
+		rc = group_start(demo->groups[i - 1], err);
 	}
 	if (rc == 0) {
 		loop_timer_after_ms(demo->loop, &demo->deadline, demo->options->ready_timeout_ms);
