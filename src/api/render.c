@@ -182,13 +182,21 @@ static bool put_raw_series(
 	return false;
 }
 
-static void put_string(
-	struct json_writer *json, const struct query_result *result, int64_t time_ms) {
-	char time[32];
+/*
+ * Scalars and strings are written by other code in Prometheus than series: their time is a plain
+ * number (1.5, not 1.500), a scalar's value never has an exponent.
+ */
+static void put_single(struct json_writer *json, int64_t time_ms, struct str value) {
 	json_begin_array(json);
-	json_put_raw(json, (struct str){ time, format_time(time_ms, time, sizeof(time)) });
-	json_put_str(json, result->string);
+	json_put_double(json, (double)time_ms / 1000);
+	json_put_str(json, value);
 	json_end_array(json);
+}
+
+static void put_scalar(struct json_writer *json, int64_t time_ms, double value) {
+	char text[NUMBER_TEXT_MAX];
+
+	put_single(json, time_ms, (struct str){ text, number_format_f(value, text) });
 }
 
 static void put_shares(struct json_writer *json, const struct source_answer *answer) {
@@ -256,11 +264,11 @@ bool render_result(struct json_writer *json, const struct source_answer *answer,
 	} else if (result->type == VALUE_SCALAR) {
 		json_put_text(json, "scalar");
 		json_key(json, STR("result"));
-		put_point(json, request->grid.start_ms, result->steps.columns[0].values[0]);
+		put_scalar(json, request->grid.start_ms, result->steps.columns[0].values[0]);
 	} else if (result->type == VALUE_STRING) {
 		json_put_text(json, "string");
 		json_key(json, STR("result"));
-		put_string(json, result, request->grid.start_ms);
+		put_single(json, request->grid.start_ms, result->string);
 	} else if (result->type == VALUE_MATRIX) {
 		json_put_text(json, "matrix");
 		json_key(json, STR("result"));

@@ -88,6 +88,18 @@ static void writes_scalars_and_strings(void **state) {
 	expect(&fixture, "{\"resultType\":\"string\",\"result\":[1,\"x\"]}");
 }
 
+static void writes_single_values_without_exponents_or_padding(void **state) {
+	struct fixture fixture;
+
+	(void)state;
+	begin(&fixture, false);
+	fixture.answer.result.type = VALUE_SCALAR;
+	fixture.request.grid.start_ms = 1500;
+	fixture.answer.result.steps.columns[0].values[0] = 1.5e-7;
+	assert_false(render(&fixture, false));
+	expect(&fixture, "{\"resultType\":\"scalar\",\"result\":[1.5,\"0.00000015\"]}");
+}
+
 static void stats_name_each_cluster_with_its_bytes(void **state) {
 	(void)state;
 	struct fixture fixture;
@@ -162,6 +174,7 @@ int main(void) {
 		TEST(writes_a_matrix_with_gaps_and_millisecond_times),
 		TEST(writes_a_vector_and_says_when_the_limit_cut_it),
 		TEST(writes_scalars_and_strings),
+		TEST(writes_single_values_without_exponents_or_padding),
 		TEST(stats_name_each_cluster_with_its_bytes),
 		TEST(errors_have_prometheus_types_and_codes),
 		TEST(notes_are_split_capped_and_counted),
