@@ -1,0 +1,129 @@
+"""Trust, gateways and clients of theirs, for end-to-end tests."""
+import pathlib
+import re
+import subprocess
+
+import peers
+
+DOMAIN = "mesh.test"
+
+
+def identity(name, cluster):
+    return f"{name}.atoll.serviceaccount.identity.linkerd.{cluster}.{DOMAIN}"
+
+
+def atoll(*argv):
+    """Runs a command to its end; returns its output, or fails with it."""
+    done = subprocess.run([peers.atoll(), *map(str, argv)], capture_output=True, text=True)
+    assert done.returncode == 0, f"atoll {argv}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def openssl(*argv, text=""):
+    done = subprocess.run(["openssl", *map(str, argv)], input=text, capture_output=True, text=True)
+    assert done.returncode == 0, f"openssl {argv}: {done.stderr}"
+    return done.stdout
+
+
+class Trust:
+    """An anchor, and issuers of clusters under it."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.anchor = self.directory / "anchor"
+        atoll("trust", "init", "--directory", self.anchor, "--mesh-domain", DOMAIN)
+
+    def issuer(self, cluster):
+        issuer = self.directory / f"issuer-{cluster}"
+        if not issuer.exists():
+            atoll("trust", "issuer", "--anchor", self.anchor, "--cluster", cluster,
+                  "--directory", issuer)
+        return issuer
+
+    def leaf(self, name, cluster, *flags, directory=None):
+        leaf = pathlib.Path(directory or self.directory / f"{name}-{cluster}")
+        atoll("trust", "sign", "--issuer", self.issuer(cluster), "--name", name,
+              "--directory", leaf, *flags)
+        return leaf
+
+    def forge(self, cluster, names, label, issuer=None, days=1, usage="clientAuth,serverAuth"):
+        """A leaf that says what it likes, signed with a cluster's issuer key all the same."""
+        issuer = issuer or self.issuer(cluster)
+        leaf = self.directory / f"forged-{label}"
+        leaf.mkdir()
+        extensions = leaf / "extensions"
+        extensions.write_text(
+            "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+            f"extendedKeyUsage={usage}\nsubjectAltName={names}\n"
+            "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\n")
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-keyout", leaf / "tls.key", "-subj", f"/CN={label}", "-out", leaf / "request")
+        openssl("x509", "-req", "-in", leaf / "request", "-CA", issuer / "tls.crt",
+                "-CAkey", issuer / "tls.key", "-days", days, "-extfile", extensions,
+                "-out", leaf / "alone.crt")
+        chain = (leaf / "alone.crt").read_text() + (issuer / "tls.crt").read_text()
+        (leaf / "tls.crt").write_text(chain)
+        (leaf / "ca.crt").write_text((self.anchor / "ca.crt").read_text())
+        return leaf
+
+
+def export(name, url, allow, **limits):
+    """One export of a gateway's configuration."""
+    allowed = "".join(f"      - '{item}'\n" for item in allow)
+    limit = "".join(f"      {key}: {value}\n" for key, value in limits.items())
+    return (f"  - name: {name}\n    kind: prometheus\n    url: {url}\n    allow:\n{allowed}"
+            + (f"    limits:\n{limit}" if limit else ""))
+
+
+class Gateway(peers.Program):
+    """atoll gateway of a cluster; 'exports' are texts made by export()."""
+
+    def __init__(self, directory, trust, exports, cluster="west", name="gateway"):
+        directory = pathlib.Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        self.cluster = cluster
+        self.tls = trust.leaf("gateway", cluster, directory=directory / f"{name}-tls")
+        self.config = directory / f"{name}.yaml"
+        self.publish(exports)
+        self.gateway_port = peers.free_port()
+        web_port = peers.free_port()
+        super().__init__(directory, name, [
+            peers.atoll(), "gateway", f"--config.file={self.config}",
+            f"--tls.directory={self.tls}", "--log.level=debug",
+            f"--gateway.listen-address={peers.HOST}:{self.gateway_port}",
+            f"--web.listen-address={peers.HOST}:{web_port}"], web_port)
+
+    def publish(self, exports):
+        text = "exports:\n" + "".join(exports) if exports else "exports: []\n"
+        temporary = self.config.with_suffix(".new")
+        temporary.write_text(text)
+        temporary.rename(self.config)
+
+    def metric(self, name):
+        """The value of a series as it is written in /metrics, or 0."""
+        text = peers.http(f"{self.url}/metrics").text
+        found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+        return float(found.group(1)) if found else 0.0
+
+    def identity(self):
+        return identity("gateway", self.cluster)
+
+    def curl(self, leaf, path, *flags, export_name="prometheus", anchor=None):
+        """One request by curl with a client certificate. Returns (exit code, status, body)."""
+        argv = ["curl", "-sS", "--http2", "--noproxy", "*", "--path-as-is", "--max-time", "60",
+                "--connect-to", f"::{peers.HOST}:{self.gateway_port}", "-w", "\n%{http_code}",
+                "-H", f"Host: {export_name}",
+                "--cacert", (anchor or self.tls) / "ca.crt"]
+        if leaf:
+            argv += ["--cert", leaf / "tls.crt", "--key", leaf / "tls.key"]
+        argv += [*flags, f"https://{self.identity()}{path}"]
+        done = subprocess.run([str(arg) for arg in argv], capture_output=True, text=True)
+        body, _, status = done.stdout.rpartition("\n")
+        return done.returncode, int(status or 0), body
+
+    def serial(self):
+        """Of the certificate that a new connection gets."""
+        text = subprocess.run(
+            ["openssl", "s_client", "-connect", f"{peers.HOST}:{self.gateway_port}", "-alpn", "h2"],
+            input="", capture_output=True, text=True, timeout=20).stdout
+        return openssl("x509", "-noout", "-serial", text=text).strip()
