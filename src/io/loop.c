@@ -42,6 +42,8 @@ struct loop {
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_timer_t alarm;
+	uv_prepare_t prepare;
+	bool is_waiting;      /* This poll may wait. */
 	int64_t alarm_due_ns; /* What 'alarm' is set to; INT64_MAX: nothing. */
 	struct clock *clock;
 	int64_t now_ns;
@@ -70,6 +72,8 @@ static void on_alarm(uv_timer_t *handle) {
 	loop->alarm_due_ns = INT64_MAX;
 }
 
+static void on_prepare(uv_prepare_t *handle);
+
 struct loop *loop_new(struct clock *clock) {
 	struct loop *loop = MEMORY_NEW(struct loop, 1);
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -85,7 +89,10 @@ struct loop *loop_new(struct clock *clock) {
 	CHECK(uv_loop_init(&loop->uv) == 0);
 	CHECK(uv_async_init(&loop->uv, &loop->wake, on_wake) == 0);
 	CHECK(uv_timer_init(&loop->uv, &loop->alarm) == 0);
+	CHECK(uv_prepare_init(&loop->uv, &loop->prepare) == 0);
 	loop->alarm.data = loop;
+	loop->prepare.data = loop;
+	CHECK(uv_prepare_start(&loop->prepare, on_prepare) == 0);
 	return loop;
 }
 
@@ -172,12 +179,26 @@ static bool set_alarm(struct loop *loop) {
 	return true;
 }
 
+static bool is_quiet(const struct loop *loop) {
+	return loop->deferred.next == &loop->deferred;
+}
+
+/*
+ * libuv runs its own timers (libcurl's among them) before it polls: what those callbacks put off or
+ * set must not wait until something else ends the poll.
+ */
+static void on_prepare(uv_prepare_t *handle) {
+	struct loop *loop = handle->data;
+	if (loop->is_waiting && !(set_alarm(loop) && is_quiet(loop))) {
+		loop_wake(loop);
+	}
+}
+
 static void poll_once(struct loop *loop, bool may_wait) {
-	bool is_quiet = loop->deferred.next == &loop->deferred;
-	bool wait = set_alarm(loop) && may_wait && is_quiet && !has_posts(loop) &&
-		    !atomic_load(&loop->is_stopped);
+	loop->is_waiting = set_alarm(loop) && may_wait && is_quiet(loop) && !has_posts(loop) &&
+			   !atomic_load(&loop->is_stopped);
 	loop->is_now_stale = true;
-	(void)uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+	(void)uv_run(&loop->uv, loop->is_waiting ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 
 void loop_run(struct loop *loop) {
