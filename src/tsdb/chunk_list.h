@@ -37,7 +37,9 @@ struct chunk_list {
 				 * sees one that goes now holds it by its epoch. */
 };
 
+/* An empty list; its files go to the folder 'dir'. */
 void chunk_list_init(struct chunk_list *list, const char *dir, struct epochs *epochs);
+/* Closes the files; nobody may be reading. */
 void chunk_list_deinit(struct chunk_list *list);
 /* Adds 'count' entries, which get the numbers from list->end on. Returns 0, or ERR_IO or ERR_LIMIT
  * with nothing added. */

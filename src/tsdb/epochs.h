@@ -40,10 +40,13 @@ struct epochs {
 	size_t capacity;
 };
 
+/* No readers, nothing retired. */
 void epochs_init(struct epochs *epochs);
 /* Frees everything retired; there must be no reader. */
 void epochs_deinit(struct epochs *epochs);
+/* Makes 'reader' active: what it finds from now on stays until it leaves. */
 void epochs_enter(struct epochs *epochs, struct epoch_reader *reader);
+/* Ends that. */
 void epochs_leave(struct epochs *epochs, struct epoch_reader *reader);
 /* Hands over a thing that no new reader can find. */
 void epochs_retire(struct epochs *epochs, epoch_free_fn *run, void *context, uint64_t thing);

@@ -208,9 +208,11 @@ void series_release(struct tsdb *db, uint32_t slot);
 
 /* head_commit.c: how samples get in. */
 
+/* Begins a transaction: appendable's 'begin'. */
 struct appender *head_appender_begin(struct appendable *appendable);
 /* Waits until this thread alone may change samples. */
 void committer_take(struct tsdb *db);
+/* Lets others be it. */
 void committer_drop(struct tsdb *db);
 /* Moves the chunks that are full before these samples to the chunk files, as far as the disk
  * allows. */

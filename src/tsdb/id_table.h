@@ -21,6 +21,7 @@ typedef uint32_t id_hash_fn(uint32_t id, const void *context);
 /* Whether the thing with that number (and the hash looked for) is what 'key' means. */
 typedef bool id_equal_fn(uint32_t id, const void *key, const void *context);
 
+/* Frees the table, not the things. */
 void id_table_deinit(struct id_table *table);
 /* Looks for a thing. 'context' is handed to both functions. Returns whether it is there. */
 bool id_table_find(const struct id_table *table, uint32_t hash, const void *key,

@@ -54,7 +54,9 @@ struct index {
 	size_t postings_bytes;
 };
 
+/* An empty index. */
 void index_init(struct index *index);
+/* Frees everything, the cells too. */
 void index_deinit(struct index *index);
 
 static inline struct label_pair *index_pair(const struct index *index, uint32_t id) {

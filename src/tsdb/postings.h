@@ -30,6 +30,7 @@ struct postings {
 	uint32_t count;    /* Slots. */
 };
 
+/* Frees the words; what is left is empty. */
 void postings_deinit(struct postings *postings);
 /* Adds a slot that is not there. */
 void postings_add(struct postings *postings, uint32_t slot);

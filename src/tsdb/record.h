@@ -50,6 +50,7 @@ void record_samples_begin(struct record_samples *record, struct buf *out);
 void record_samples_add(
 	struct record_samples *record, uint64_t ref, int64_t time_ms, uint64_t value_bits);
 
+/* Begins a record of tombstones; then one call for each. */
 void record_tombstones_begin(struct buf *out);
 void record_tombstone_add(struct buf *out, uint64_t ref, int64_t min_ms, int64_t max_ms);
 

@@ -59,6 +59,7 @@ MUST_USE int wal_write(
 	struct wal *wal, const struct wal_record *records, size_t count, struct err *err);
 /* Ends the segment and begins the next. */
 MUST_USE int wal_rotate(struct wal *wal, struct err *err);
+/* Makes the open segment durable. */
 MUST_USE int wal_sync(struct wal *wal, struct err *err);
 
 /* The path of segment 'number' of a log or checkpoint, appended. */
@@ -78,9 +79,11 @@ struct wal_reader {
 	struct buf plain; /* Unpacked. */
 };
 
+/* Maps a segment. Returns 0 or ERR_IO. */
 MUST_USE int wal_reader_open(struct wal_reader *reader, const char *path, struct err *err);
 /* Reads bytes that are there already, for tests; they are borrowed. */
 void wal_reader_init(struct wal_reader *reader, struct str bytes);
+/* Unmaps it; { 0 } is fine. */
 void wal_reader_close(struct wal_reader *reader);
 /*
  * Reads one record, valid until the next call. Returns 1, 0 at the end, or ERR_CORRUPT: what begins
