@@ -374,6 +374,7 @@ static void close_handles(struct loop *loop) {
 	}
 	uv_close((uv_handle_t *)&loop->wake, NULL);
 	uv_close((uv_handle_t *)&loop->alarm, NULL);
+	uv_close((uv_handle_t *)&loop->prepare, NULL);
 	/* Also waits for name look-ups under way, whose memory is theirs until they return. */
 	(void)uv_run(&loop->uv, UV_RUN_DEFAULT);
 	/* Fails when a listener, fetcher, watch or process was not closed before. */
