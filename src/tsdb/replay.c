@@ -415,8 +415,7 @@ static int wal_replay(struct replay *replay, const uint32_t *numbers, size_t cou
 		rc = segment_replay(replay, buf_text(&path), &at, &damage);
 		*last = numbers[i];
 		if (rc < 0 && rc != ERR_CORRUPT) {
-			*err = damage;
-			return rc;
+			return err_set(err, rc, "%s", damage.text);
 		}
 		if (rc == ERR_CORRUPT) {
 			atomic_fetch_add_explicit(&db->replay_corruptions, 1, memory_order_relaxed);

@@ -287,11 +287,14 @@ int wal_reader_open(struct wal_reader *reader, const char *path, struct err *err
 }
 
 void wal_reader_init(struct wal_reader *reader, struct str bytes) {
-	*reader = (struct wal_reader){ .file = { (const uint8_t *)bytes.ptr, bytes.len } };
+	*reader = (struct wal_reader){ .file = { (const uint8_t *)bytes.ptr, bytes.len },
+		.is_borrowed = true };
 }
 
 void wal_reader_close(struct wal_reader *reader) {
-	file_unmap(&reader->file);
+	if (!reader->is_borrowed) {
+		file_unmap(&reader->file);
+	}
 	buf_deinit(&reader->whole);
 	buf_deinit(&reader->plain);
 	*reader = (struct wal_reader){ 0 };

@@ -74,6 +74,7 @@ MUST_USE int wal_checkpoint_find(
 /* Reads the records of one segment. */
 struct wal_reader {
 	struct mapping file;
+	bool is_borrowed; /* The bytes are not ours to unmap. */
 	size_t at;        /* Behind the record last read. */
 	struct buf whole; /* A record put together. */
 	struct buf plain; /* Unpacked. */
@@ -81,7 +82,7 @@ struct wal_reader {
 
 /* Maps a segment. Returns 0 or ERR_IO. */
 MUST_USE int wal_reader_open(struct wal_reader *reader, const char *path, struct err *err);
-/* Reads bytes that are there already, for tests; they are borrowed. */
+/* Reads bytes that are there already; they are borrowed until the reader is closed. */
 void wal_reader_init(struct wal_reader *reader, struct str bytes);
 /* Unmaps it; { 0 } is fine. */
 void wal_reader_close(struct wal_reader *reader);
