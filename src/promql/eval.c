@@ -108,6 +108,9 @@ struct labels labels_drop_name(struct eval *ev, const struct labels *set) {
 	for (size_t i = first; i < set->count; i++) {
 		count += !is_metadata(set->pairs[i].name);
 	}
+	if (first == 0 && count == set->count) {
+		return *set;
+	}
 	if (first + count == set->count) {
 		return (struct labels){ set->pairs + first, count };
 	}

@@ -1,0 +1,509 @@
+/*
+ * Queries made of the fuzzer's bytes by a grammar, over a few small series made of them too.
+ *
+ * Two checks, neither of which knows what the right answer is: a range query gives at each step
+ * what an instant query gives at that time, and a query under a small budget gives either the same
+ * answer or the error that names the budget. With FUZZ_SHOW set, queries are printed.
+ */
+#include "base/check.h"
+#include "promql/ast.h"
+#include "promql/engine.h"
+#include "promql/parse.h"
+#include "store/test_store.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+#define DEPTH_MAX 4
+#define SERIES_MAX 12
+#define SAMPLES_MAX 24
+#define STEPS_MAX 70 /* More than one word of a presence bitmap. */
+#define INTERVAL_MS 15000
+
+/* Draws choices from the fuzzer's bytes; after their end, zeros. */
+struct choices {
+	const uint8_t *at;
+	const uint8_t *end;
+};
+
+struct query {
+	struct choices *choices;
+	struct buf text;
+	/* The answer at a step may depend on the other steps: on start() or step(), or on the order
+	 * in which groups first appeared, where rounding or ties depend on order. */
+	bool sees_grid;
+	bool sees_order;
+	bool regroups; /* Something in it makes its series in an order of its own. */
+};
+
+static uint8_t take(struct choices *choices) {
+	return choices->at < choices->end ? *choices->at++ : 0;
+}
+
+static const char *pick_of(struct choices *choices, const char *const words[], size_t count) {
+	return words[take(choices) % count];
+}
+
+#define PICK(choices, words) pick_of((choices), (words), ARRAY_COUNT(words))
+
+/* The grammar. */
+
+static void make_vector(struct query *query, size_t depth);
+static void make_scalar(struct query *query, size_t depth);
+
+static void add(struct query *query, const char *text) {
+	buf_add_str(&query->text, str_of(text));
+}
+
+static void make_duration(struct query *query) {
+	static const char *const words[] = { "1m", "15s", "30s", "45s", "2m", "5m", "7s", "1ms",
+		"1m + 15s", "max_of(step(), 1m)", "range() + 1s" };
+	const char *word = PICK(query->choices, words);
+
+	query->sees_grid |= strstr(word, "()") != NULL;
+	add(query, word);
+}
+
+static void make_shift(struct query *query) {
+	static const char *const words[] = { "", "", "", " offset 30s", " offset -1m", " @ 100",
+		" @ 100.5 offset 1m", " @ start()", " @ end()" };
+	const char *word = PICK(query->choices, words);
+
+	query->sees_grid |= strstr(word, "()") != NULL;
+	add(query, word);
+}
+
+static void make_selector(struct query *query) {
+	static const char *const words[] = { "m", "n", "h_bucket", "{__name__=~\"m|n\"}",
+		"m{a=\"1\"}", "{a!=\"\"}", "n{b=~\"x|\"}", "m{a=\"none\"}" };
+
+	add(query, PICK(query->choices, words));
+}
+
+static void make_range(struct query *query, size_t depth) {
+	if (depth > 0 && take(query->choices) % 3 == 0) {
+		make_vector(query, depth - 1);
+		add(query, "[");
+		make_duration(query);
+		add(query, ":");
+		if (take(query->choices) % 4 != 0) {
+			make_duration(query);
+		}
+	} else {
+		make_selector(query);
+		add(query, "[");
+		make_duration(query);
+	}
+	add(query, "]");
+	make_shift(query);
+}
+
+/* What an aggregate is of; 'is_sensitive' if the order of its series shows in the answer. */
+static void make_aggregated(struct query *query, size_t depth, bool is_sensitive) {
+	bool regroups = query->regroups;
+
+	query->regroups = false;
+	make_vector(query, depth);
+	query->sees_order |= is_sensitive && query->regroups;
+	query->regroups |= regroups;
+}
+
+static void make_grouping(struct query *query) {
+	static const char *const words[] = { "", "", " by (a)", " by (a, b)", " without (b)",
+		" by (le)", " without (le, a)", " by (__name__)" };
+
+	add(query, PICK(query->choices, words));
+}
+
+static void make_aggregate(struct query *query, size_t depth) {
+	static const char *const words[] = { "sum", "avg", "stddev", "stdvar", "topk", "bottomk",
+		"limitk", "count", "min", "max", "group", "quantile", "count_values",
+		"limit_ratio" };
+	size_t index = take(query->choices) % ARRAY_COUNT(words);
+	const char *word = words[index];
+	bool has_param = (index >= 4 && index <= 6) || index == 11 || index == 13;
+
+	add(query, word);
+	make_grouping(query);
+	add(query, "(");
+	if (strcmp(word, "count_values") == 0) {
+		add(query, "\"v\", ");
+	} else if (has_param) {
+		size_t start = query->text.len;
+
+		make_scalar(query, depth - 1);
+		/* As in Prometheus, what aggregates an invariant takes its parameter once. */
+		query->sees_grid |= strchr(buf_text(&query->text) + start, '(') != NULL;
+		add(query, ", ");
+	}
+	make_aggregated(query, depth - 1, index <= 6);
+	add(query, ")");
+	query->regroups = true;
+}
+
+static void make_operator(struct query *query) {
+	static const char *const words[] = { "+", "-", "*", "/", "%", "^", "atan2", "==", "!=", "<",
+		">", "<=", ">=", "== bool", "< bool", ">= bool" };
+
+	add(query, " ");
+	add(query, PICK(query->choices, words));
+	add(query, " ");
+}
+
+static void make_matching(struct query *query, bool is_set) {
+	static const char *const words[] = { "", "on (a) ", "on (a, b) ", "ignoring (b) ", "on () ",
+		"ignoring (a, b, le) " };
+	static const char *const groups[] = { "", "group_left ", "group_right () ",
+		"group_left (b) ", "fill (0) ", "fill_left (1) ", "group_left () fill_right (2) " };
+	const char *word = PICK(query->choices, words);
+
+	add(query, word);
+	if (*word && !is_set) {
+		add(query, PICK(query->choices, groups));
+	}
+}
+
+static void make_binary(struct query *query, size_t depth) {
+	static const char *const sets[] = { " and ", " or ", " unless " };
+	uint8_t kind = take(query->choices) % 4;
+
+	query->regroups = true;
+	if (kind == 0) {
+		make_scalar(query, depth - 1);
+	} else {
+		make_vector(query, depth - 1);
+	}
+	if (kind == 3) {
+		add(query, PICK(query->choices, sets));
+	} else {
+		make_operator(query);
+	}
+	if (kind >= 2) {
+		make_matching(query, kind == 3);
+	}
+	if (kind == 1) {
+		make_scalar(query, depth - 1);
+	} else {
+		make_vector(query, depth - 1);
+	}
+}
+
+static void make_range_call(struct query *query, size_t depth) {
+	static const char *const words[] = { "rate", "increase", "delta", "irate", "idelta",
+		"resets", "changes", "deriv", "avg_over_time", "sum_over_time", "min_over_time",
+		"max_over_time", "count_over_time", "last_over_time", "first_over_time",
+		"stddev_over_time", "stdvar_over_time", "mad_over_time", "present_over_time",
+		"absent_over_time", "ts_of_max_over_time", "ts_of_min_over_time",
+		"ts_of_first_over_time", "ts_of_last_over_time", "predict_linear",
+		"quantile_over_time", "double_exponential_smoothing" };
+	const char *word = PICK(query->choices, words);
+
+	add(query, word);
+	add(query, "(");
+	if (strcmp(word, "quantile_over_time") == 0) {
+		make_scalar(query, depth - 1);
+		add(query, ", ");
+	}
+	make_range(query, depth - 1);
+	if (strcmp(word, "predict_linear") == 0) {
+		add(query, ", ");
+		make_scalar(query, depth - 1);
+	} else if (strcmp(word, "double_exponential_smoothing") == 0) {
+		add(query, ", 0.5, 0.25");
+	}
+	add(query, ")");
+}
+
+static void make_vector_call(struct query *query, size_t depth) {
+	/* What comes before and after the argument. */
+	static const char *const words[][2] = { { "abs(", ")" }, { "ceil(", ")" }, { "sqrt(", ")" },
+		{ "ln(", ")" }, { "sgn(", ")" }, { "hour(", ")" }, { "month(", ")" },
+		{ "days_in_month(", ")" }, { "round(", ", 0.3)" }, { "clamp(", ", 0, 2)" },
+		{ "clamp_max(", ", 1)" }, { "absent(", ")" }, { "timestamp(", ")" },
+		{ "sort(", ")" }, { "sort_desc(", ")" }, { "sort_by_label(", ", \"a\")" },
+		{ "label_replace(", ", \"b\", \"$1\", \"a\", \"(.*)\")" },
+		{ "label_replace(", ", \"a\", \"\", \"\", \"\")" },
+		{ "label_replace(", ", \"__name__\", \"o\", \"a\", \".*\")" },
+		{ "label_join(", ", \"b\", \"-\", \"a\", \"b\")" },
+		{ "histogram_quantile(0.5, ", ")" },
+		{ "histogram_quantiles(", ", \"q\", 0.1, 0.9)" },
+		{ "histogram_fraction(0, 1, ", ")" }, { "-", "" }, { "(", ")" }, { "+", "" } };
+	size_t index = take(query->choices) % ARRAY_COUNT(words);
+
+	query->regroups |= words[index][0][0] == 'h' || words[index][0][0] == 's';
+	add(query, words[index][0]);
+	make_vector(query, depth - 1);
+	add(query, words[index][1]);
+}
+
+static void make_vector(struct query *query, size_t depth) {
+	uint8_t kind = take(query->choices) % 8;
+
+	if (depth == 0 || kind <= 1) {
+		make_selector(query);
+		make_shift(query);
+	} else if (kind == 2) {
+		make_aggregate(query, depth);
+	} else if (kind == 3) {
+		add(query, "(");
+		make_binary(query, depth);
+		add(query, ")");
+	} else if (kind <= 5) {
+		make_range_call(query, depth);
+	} else if (kind == 6) {
+		make_vector_call(query, depth);
+	} else {
+		add(query, "vector(");
+		make_scalar(query, depth - 1);
+		add(query, ")");
+	}
+}
+
+static void make_scalar(struct query *query, size_t depth) {
+	static const char *const words[] = { "1", "2", "0.5", "-1", "0", "NaN", "Inf", "1e300",
+		"time()", "pi()", "1m", "step()", "start()", "range()" };
+	uint8_t kind = take(query->choices) % 6;
+	const char *word;
+
+	if (depth == 0 || kind <= 2) {
+		word = PICK(query->choices, words);
+		query->sees_grid |= word[0] >= 'r' && word[0] <= 's';
+		add(query, word);
+	} else if (kind == 3) {
+		add(query, "scalar(");
+		make_vector(query, depth - 1);
+		add(query, ")");
+	} else if (kind == 4) {
+		add(query, "max_of(");
+		make_scalar(query, depth - 1);
+		add(query, ", ");
+		make_scalar(query, depth - 1);
+		add(query, ")");
+	} else {
+		make_scalar(query, depth - 1);
+		add(query, " - ");
+		make_scalar(query, depth - 1);
+	}
+}
+
+/* The data. */
+
+static double make_value(struct choices *choices, double before) {
+	uint8_t choice = take(choices);
+
+	switch (choice % 16) {
+	case 0:
+		return (double)(choice / 16);
+	case 1:
+		return -(double)(choice / 16);
+	case 2:
+		return before * 0.1;
+	case 3:
+		return double_of_bits(choice < 128 ? STALE_NAN_BITS : NORMAL_NAN_BITS);
+	case 4:
+		return choice < 128 ? HUGE_VAL : -HUGE_VAL;
+	case 5:
+		return choice < 128 ? 1e308 : 5e-324;
+	default:
+		return before + (double)(choice / 16);
+	}
+}
+
+static void make_series(struct choices *choices, struct test_store *store) {
+	static const char *const names[] = { "m", "n", "h_bucket" };
+	static const char *const as[] = { "1", "2", "3", "" };
+	static const char *const bs[] = { "x", "y", "" };
+	static const char *const les[] = { "0.1", "1", "+Inf", "bad", "1.0" };
+	const char *name = PICK(choices, names);
+	AUTO(arena_deinit) struct arena arena = { 0 };
+	struct label pairs[4];
+	struct labels labels;
+	struct test_series *series;
+	size_t count = take(choices) % SAMPLES_MAX;
+	int64_t time_ms = (int64_t)(take(choices) % 8) * INTERVAL_MS;
+	double value = 0;
+
+	pairs[0] = (struct label){ LABEL_NAME, str_of(name) };
+	pairs[1] = (struct label){ STR("a"), str_of(PICK(choices, as)) };
+	pairs[2] = (struct label){ STR("b"), str_of(PICK(choices, bs)) };
+	pairs[3] = (struct label){ STR("le"),
+		name[0] == 'h' ? str_of(PICK(choices, les)) : STR_EMPTY };
+	CHECK(labels_build(&arena, pairs, ARRAY_COUNT(pairs), &labels, NULL) == 0);
+	series = test_store_series(store, &labels);
+	for (size_t i = 0; i < count; i++) {
+		uint8_t gap = take(choices);
+
+		value = make_value(choices, isnan(value) ? 0 : value);
+		test_series_add(series, time_ms, value);
+		time_ms += gap < 200 ? INTERVAL_MS : (int64_t)(gap - 199) * 5003;
+	}
+}
+
+/* The checks. */
+
+struct check {
+	struct engine *engine;
+	struct test_store *store;
+	struct str query;
+};
+
+static int run(struct check *check, const struct query_params *params, struct arena *arena,
+	struct query_result *result, struct err *err) {
+	static const struct parse_options everything = { true, true, true };
+	struct expr_tree tree = { 0 };
+	int rc = promql_parse(check->query, &everything, &tree, err);
+
+	rc = rc < 0 ? rc
+		    : engine_eval(check->engine, &check->store->store, &tree, params, arena, result,
+			      err);
+	CHECK(check->store->open_sets == 0);
+	expr_tree_deinit(&tree);
+	return rc;
+}
+
+/* NaNs have the payload of one operand or the other; but none of them is the stale marker. */
+static bool same_value(double a, double b) {
+	return double_bits(a) == double_bits(b) ||
+	       (isnan(a) && isnan(b) && !is_stale(a) && !is_stale(b));
+}
+
+static const struct step_column *find(const struct steps *steps, const struct labels *labels) {
+	for (size_t i = 0; i < steps->count; i++) {
+		if (labels_equal(&steps->columns[i].labels, labels)) {
+			return &steps->columns[i];
+		}
+	}
+	return NULL;
+}
+
+/* Step 'at' of 'range' is all that 'instant' has. */
+static void check_step(const struct steps *range, size_t at, const struct steps *instant) {
+	size_t count = 0;
+
+	for (size_t i = 0; i < range->count; i++) {
+		const struct step_column *column = &range->columns[i];
+		const struct step_column *other = find(instant, &column->labels);
+		bool is_there = step_present(column, at);
+
+		CHECK(is_there == (other && step_present(other, 0)));
+		CHECK(!is_there || same_value(column->values[at], other->values[0]));
+		count += is_there;
+	}
+	CHECK(count == instant->count);
+}
+
+static void check_instants(struct check *check, const struct query_params *params,
+	const struct query_result *range, int range_rc) {
+	for (size_t i = 0; i < params->grid.count; i++) {
+		struct query_params instant = { .grid = { grid_time(&params->grid, i), 0, 1 } };
+		struct arena arena = { 0 };
+		struct query_result result = { 0 };
+		struct err err;
+		int rc = run(check, &instant, &arena, &result, &err);
+
+		/* What fails at one step fails as a whole. The other way round, two series may come
+		 * to the same labels at different steps. */
+		CHECK(rc == 0 || range_rc < 0);
+		if (rc == 0 && range_rc == 0) {
+			check_step(&range->steps, i, &result.steps);
+		}
+		arena_deinit(&arena);
+	}
+}
+
+static void check_same(const struct query_result *a, const struct query_result *b) {
+	CHECK(a->steps.count == b->steps.count && a->notes.count == b->notes.count);
+	for (size_t i = 0; i < a->steps.count; i++) {
+		const struct step_column *left = &a->steps.columns[i];
+		const struct step_column *right = &b->steps.columns[i];
+
+		CHECK(labels_equal(&left->labels, &right->labels));
+		for (size_t k = 0; k < a->steps.grid.count; k++) {
+			CHECK(step_present(left, k) == step_present(right, k));
+			CHECK(!step_present(left, k) ||
+				same_value(left->values[k], right->values[k]));
+		}
+	}
+}
+
+/* With 'bytes' and 'samples' to spend. */
+static void check_budget(struct check *check, const struct engine_options *options,
+	const struct query_params *params, const struct query_result *range, int range_rc) {
+	struct check small = *check;
+	struct query_result result = { 0 };
+	struct arena arena = { 0 };
+	struct err err = { 0 };
+	int rc;
+
+	small.engine = engine_new(options, clock_system());
+	rc = run(&small, params, &arena, &result, &err);
+	if (rc == ERR_LIMIT) {
+		CHECK(strstr(err.text, "--query.max-memory-per-query") ||
+			strstr(err.text, "too many samples"));
+	} else {
+		CHECK(rc == range_rc);
+		if (rc == 0) {
+			check_same(range, &result);
+		}
+	}
+	arena_deinit(&arena);
+	engine_free(small.engine);
+}
+
+static void check_query(struct choices *choices, struct query *query, struct test_store *store,
+	bool delayed_name_removal) {
+	struct engine_options options = {
+		.lookback_ms = 60000,
+		.default_subquery_step_ms = 30000,
+		.query_bytes_max = 64 << 20,
+		.process_bytes_max = 64 << 20,
+		.parse = { true, true, true },
+		.delayed_name_removal = delayed_name_removal,
+	};
+	struct query_params params = { .is_range = true };
+	struct check check = { engine_new(&options, clock_system()), store, buf_str(&query->text) };
+	struct query_result range = { 0 };
+	struct arena arena = { 0 };
+	struct err err;
+	int rc;
+
+	params.grid.start_ms = (int64_t)take(choices) * 1000;
+	params.grid.step_ms = 1000 + (int64_t)take(choices) * 500;
+	params.grid.count = 1 + take(choices) % STEPS_MAX;
+	options.query_bytes_max = UINT64_C(256) << (take(choices) % 16);
+	options.samples_max = take(choices);
+	rc = run(&check, &params, &arena, &range, &err);
+	if (rc != ERR_INVAL) {
+		if (!query->sees_grid && !query->sees_order) {
+			check_instants(&check, &params, &range, rc);
+		}
+		check_budget(&check, &options, &params, &range, rc);
+	}
+	arena_deinit(&arena);
+	engine_free(check.engine);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
+	struct choices choices = { bytes, bytes + len };
+	struct query query = { .choices = &choices };
+	struct test_store store;
+	bool delayed_name_removal = take(&choices) % 2;
+	size_t series;
+
+	make_vector(&query, DEPTH_MAX);
+	if (getenv("FUZZ_SHOW")) { // NOLINT(concurrency-mt-unsafe)
+		(void)fprintf(stderr, "%s\n", buf_text(&query.text));
+	}
+	test_store_init(&store);
+	series = take(&choices) % SERIES_MAX;
+	for (size_t i = 0; i < series; i++) {
+		make_series(&choices, &store);
+	}
+	check_query(&choices, &query, &store, delayed_name_removal);
+	test_store_deinit(&store);
+	buf_deinit(&query.text);
+	return 0;
+}
