@@ -50,8 +50,13 @@ def test_three_clusters_answer_over_the_hub(demo):
 
 
 def test_rates_are_those_that_each_cluster_computes(demo):
-    at = eventually(lambda: cpu_rate(demo, time.time()) and time.time(), what="rates") - 1
-    over_hub = eventually(lambda: cpu_rate(demo, at), what="rates at a pinned time")
+    def settled():
+        """A moment of which every sample is stored by now."""
+        moment = time.time() - 2
+        return cpu_rate(demo, moment) and moment
+
+    at = eventually(settled, what="two scrapes of every cluster")
+    over_hub = cpu_rate(demo, at)
     for cluster, value in over_hub.items():
         direct = demo.result("sum(rate(node_cpu_seconds_total[1m]))", at, cluster)
         assert float(direct[0]["value"][1]) == pytest.approx(value, rel=1e-12), cluster
