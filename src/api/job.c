@@ -4,6 +4,7 @@
 #include "api/render.h"
 #include "base/check.h"
 #include "base/memory.h"
+#include "matrix/matrix.h"
 
 #include <stdlib.h>
 
@@ -27,14 +28,16 @@ static void answer(void *context) {
 		exchange_header(job->exchange, STR("content-encoding"),
 			str_of(compression_name(job->compression)));
 	}
-	exchange_respond_buf(job->exchange, job->status, STR("application/json"), &job->body);
+	exchange_respond_buf(job->exchange, job->status,
+		job->is_matrix ? STR(MATRIX_MEDIA_TYPE) : STR("application/json"), &job->body);
 	job_free(job);
 }
 
 static void compress(struct job *job) {
 	struct buf packed = { 0 };
 
-	if (job->compression == COMPRESSION_NONE || job->body.len < COMPRESS_MIN_BYTES) {
+	if (job->is_matrix || job->compression == COMPRESSION_NONE ||
+		job->body.len < COMPRESS_MIN_BYTES) {
 		job->compression = COMPRESSION_NONE;
 		return;
 	}
@@ -90,6 +93,7 @@ void job_start(struct api *api, struct exchange *exchange, const char *handler, 
 	job->status = 200;
 	job->compression = compression_negotiate(
 		http_headers_get(&request->headers, STR("accept-encoding")), true);
+	job->takes_matrix = matrix_is_accepted(http_headers_get(&request->headers, STR("accept")));
 	exchange_on_abort(exchange, cancel, job);
 	metric_add(api->under_way, 1);
 	if (!pool_submit(api->options.pool, run, job)) {
@@ -104,6 +108,7 @@ void job_start(struct api *api, struct exchange *exchange, const char *handler, 
 
 void job_fail(struct job *job, const struct err *err) {
 	buf_reset(&job->body);
+	job->is_matrix = false;
 	job->status = render_error(&job->body, err);
 }
 

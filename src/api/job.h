@@ -43,6 +43,8 @@ struct job {
 	int64_t began_ns;
 	int64_t waited_ns; /* For a thread. */
 	enum compression compression;
+	bool takes_matrix; /* The client understands the compact matrix. */
+	bool is_matrix;    /* That is what the body is, compressed already. */
 	int status;
 	struct buf body;
 };

@@ -6,6 +6,7 @@
 #include "api/params.h"
 #include "api/render.h"
 #include "base/memory.h"
+#include "matrix/matrix.h"
 
 #include <stdlib.h>
 
@@ -37,6 +38,12 @@ static void evaluate(struct job *job, struct query_request *request, int64_t tim
 		return;
 	}
 	request->limit = limit;
+	/* What a limit cuts, and what each cluster gave, only JSON says. */
+	if (job->takes_matrix && limit == 0 && answer.share_count == 0) {
+		matrix_encode(&answer.result, &job->body);
+		job->is_matrix = true;
+		return;
+	}
 	json_writer_init(&json, &job->body);
 	render_begin(&json);
 	bool truncated =

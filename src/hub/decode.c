@@ -1,6 +1,7 @@
 #include "hub/decode.h"
 
 #include "cxx/number.h"
+#include "matrix/matrix.h"
 
 #include <math.h>
 
@@ -252,6 +253,14 @@ static int decode_scalar(struct json_value point, const struct decode_options *o
 	return 0;
 }
 
+/* A cluster's note, with its name before it. */
+static void add_note(struct str note, bool is_info, const struct decode_options *options,
+	struct arena *arena, struct annotations *notes) {
+	annotations_add(notes, arena, is_info,
+		arena_printf(
+			arena, "cluster \"%.*s\": %.*s", STR_ARG(options->cluster), STR_ARG(note)));
+}
+
 static void decode_notes(struct json_value root, const char *key, bool is_info,
 	const struct decode_options *options, struct arena *arena, struct annotations *notes) {
 	struct json_value list;
@@ -261,10 +270,7 @@ static void decode_notes(struct json_value root, const char *key, bool is_info,
 	}
 	struct json_iterator walk = json_iterate(list);
 	while (json_next(&walk, &text, NULL)) {
-		struct str note = json_string(text);
-		annotations_add(notes, arena, is_info,
-			arena_printf(arena, "cluster \"%.*s\": %.*s", STR_ARG(options->cluster),
-				STR_ARG(note)));
+		add_note(json_string(text), is_info, options, arena, notes);
 	}
 }
 
@@ -290,11 +296,47 @@ static int decode_data(struct json_value data, const struct decode_options *opti
 	return err_set(err, ERR_CORRUPT, "answer: unexpected resultType \"%.*s\"", STR_ARG(kind));
 }
 
+static bool same_grid(const struct grid *a, const struct grid *b) {
+	return a->count == b->count && a->start_ms == b->start_ms &&
+	       (a->count == 1 || a->step_ms == b->step_ms);
+}
+
+static int decode_matrix(struct str body, const struct decode_options *options, struct arena *arena,
+	struct query_result *out, struct err *err) {
+	const struct matrix_options wanted = { .bytes_max = options->bytes_max,
+		.label_name = options->cluster_label,
+		.label_value = options->cluster,
+		.has_stored = options->has_stored };
+	struct query_result result = { 0 };
+	struct annotations notes = { 0 };
+	int rc = matrix_decode(body, &wanted, arena, &result, err);
+	if (rc < 0) {
+		return rc;
+	}
+	if (result.type == VALUE_STRING || (result.type == VALUE_MATRIX && options->is_range)) {
+		return err_set(err, ERR_CORRUPT, "answer: not the kind of result asked for");
+	}
+	if (result.type != VALUE_MATRIX && !same_grid(&result.steps.grid, &options->grid)) {
+		return err_set(err, ERR_CORRUPT, "answer: not on the grid that was asked for");
+	}
+	for (size_t i = 0; i < result.notes.count; i++) {
+		add_note(result.notes.items[i].text, result.notes.items[i].is_info, options, arena,
+			&notes);
+	}
+	result.notes = notes;
+	result.steps.grid = options->grid;
+	*out = result;
+	return 0;
+}
+
 int decode_query(struct str body, int status, const struct decode_options *options,
 	struct arena *arena, struct query_result *out, struct err *err) {
 	struct json_document *document = NULL;
 	struct json_value data;
 	struct query_result result = { 0 };
+	if (status / 100 == 2 && matrix_is(body)) {
+		return decode_matrix(body, options, arena, out, err);
+	}
 	int rc = decode_open(body, status, &document, &data, err);
 	if (rc < 0) {
 		return rc;

@@ -1,5 +1,6 @@
 /*
- * Reading a cluster's answers: Prometheus' JSON into step columns and lists, strictly.
+ * Reading a cluster's answers: Prometheus' JSON and the compact matrix into step columns and lists,
+ * strictly.
  *
  * A sample off the grid, out of order or malformed makes the whole answer ERR_CORRUPT: a wrong
  * number is worse than none. The hub's cluster label is put on every series, over one that was
@@ -19,6 +20,7 @@ struct decode_options {
 	struct str cluster_label; /* Empty: none is attached. */
 	struct str cluster;
 	bool *has_stored; /* Set when a series stores that label itself; may be NULL. */
+	size_t bytes_max; /* Of a compact matrix, decompressed. */
 };
 
 /*

@@ -7,6 +7,7 @@ static const struct decode_options on_three_steps = {
 	.is_range = true,
 	.cluster_label = { "cluster", 7 },
 	.cluster = { "a", 1 },
+	.bytes_max = 1 << 20,
 };
 
 static int decode(const char *body, int status, struct arena *arena, struct query_result *out,

@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		.is_range = true,
 		.cluster_label = { "cluster", 7 },
 		.cluster = { "a", 1 },
+		.bytes_max = 1 << 20,
 	};
 	struct str body = { (const char *)data, size };
 	struct arena arena = { 0 };

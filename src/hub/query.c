@@ -134,7 +134,8 @@ static void decode_fetch(struct run *run, size_t at) {
 		.is_range = run->owners[at]->is_range,
 		.cluster_label = run->hub->label,
 		.cluster = fetch->cluster.name,
-		.has_stored = &has_stored };
+		.has_stored = &has_stored,
+		.bytes_max = run->hub->options.answer_bytes_max };
 	if (fetch->rc == 0) {
 		fetch->rc = decode_query(fetch->response.body, fetch->response.status, &options,
 			run->arena, &run->answers[at], &fetch->err);

@@ -1,5 +1,7 @@
 #include "hub/transport.h"
 
+#include "matrix/matrix.h"
+
 static const char *state_reason(enum link_state state) {
 	switch (state) {
 	case LINK_CONNECTING:
@@ -56,7 +58,7 @@ static struct hub_call *link_start(
 		.content_type =
 			request->is_get ? STR_EMPTY : STR("application/x-www-form-urlencoded"),
 		.body = request->is_get ? STR_EMPTY : request->form,
-		.accept = STR("application/json"),
+		.accept = STR(MATRIX_MEDIA_TYPE ", application/json"),
 		.timeout_ms = request->timeout_ms,
 		.body_bytes_max = request->body_bytes_max,
 		.canceled = request->canceled,

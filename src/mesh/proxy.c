@@ -57,7 +57,8 @@ static void finish(struct proxy *proxy, int status) {
 }
 
 static bool is_compressible(struct str content_type) {
-	return !str_starts(content_type, STR("application/x-protobuf")) &&
+	return !str_starts(content_type, STR("application/vnd.atoll.matrix")) &&
+	       !str_starts(content_type, STR("application/x-protobuf")) &&
 	       !str_starts(content_type, STR("application/x-streamed-protobuf"));
 }
 
