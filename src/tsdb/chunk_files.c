@@ -176,8 +176,9 @@ static int file_repair(struct chunk_files *files, uint32_t number, size_t size, 
 	return rc;
 }
 
-/* Opens and reads one file. Returns 0, 1 when it and all later ones must go, or an error. */
-static int file_open(const struct scan *scan, uint32_t number, bool is_last, struct err *err) {
+/* Opens and reads one file. Returns 0, 1 for a damaged one, of which '*good' bytes can be used (0:
+ * none), or an error. */
+static int file_open(const struct scan *scan, uint32_t number, size_t *good, struct err *err) {
 	struct chunk_files *files = scan->files;
 	AUTO(buf_deinit) struct buf path = { 0 };
 	struct chunk_file *file = MEMORY_NEW(struct chunk_file, 1);
@@ -199,22 +200,18 @@ static int file_open(const struct scan *scan, uint32_t number, bool is_last, str
 		file_free(file);
 		return rc;
 	}
+	*good = file->size > HEADER ? file->size : 0;
 	if (rc < 0) {
 		scan->result->is_corrupt = true;
 		scan->result->damage = damage;
 		(void)err_wrap(&scan->result->damage, rc, "%s", buf_text(&path));
 	}
-	/* What is good of a damaged file is used; the end of the last one is just cut off. */
-	if (rc < 0) {
-		rc = file_repair(files, number, file->size > HEADER ? file->size : 0, err);
-		rc = rc < 0 ? rc : 1;
-	}
-	if (rc < 0 || (rc == 1 && file->size <= HEADER)) {
+	if (rc < 0 && *good == 0) {
 		file_free(file);
 	} else {
 		file_add(files, file);
 	}
-	return rc == 1 && is_last ? 0 : rc;
+	return rc < 0;
 }
 
 static int number_order(const void *a, const void *b) {
@@ -266,18 +263,17 @@ int chunk_files_open(struct chunk_files *files, chunk_scan_fn *run, void *contex
 	const struct scan scan = { files, run, context, result };
 	uint32_t *numbers = NULL;
 	size_t count = 0;
+	size_t good = 0;
 	size_t i = 0;
 	int rc = numbers_list(files, &numbers, &count, err);
 
 	*result = (struct chunk_scan_result){ 0 };
 	while (i < count && rc == 0) {
-		rc = file_open(&scan, numbers[i], i + 1 == count, err);
-		i++;
+		rc = file_open(&scan, numbers[i++], &good, err);
 	}
-	while (i < count && rc == 1) {
-		int removed = file_repair(files, numbers[i], 0, err);
-		rc = removed < 0 ? removed : 1;
-		i++;
+	/* The newest goes first: whatever ends this halfway leaves no gap. */
+	for (bool is_damaged = rc == 1; is_damaged && count >= i && rc >= 0; count--) {
+		rc = file_repair(files, numbers[count - 1], count == i ? good : 0, err);
 	}
 	free(numbers);
 	return rc < 0 ? rc : 0;
@@ -403,11 +399,6 @@ int chunk_files_get(
 		size = files->files[number - files->files[0]->number]->size;
 	}
 	lock_drop(&files->lock);
-	if (!ptr) {
-		/* Dropped for its age since the reader learned of it. */
-		*out = (struct chunk_record){ 0 };
-		return 0;
-	}
 	if (at >= size) {
 		return err_set(err, ERR_CORRUPT, "%s/%06" PRIu32 ": no chunk at %zu", files->dir,
 			number, at);
@@ -424,7 +415,7 @@ static struct chunk_file *unsynced_find(struct chunk_files *files, bool *is_last
 	struct chunk_file *found = NULL;
 
 	lock_take(&files->lock);
-	for (size_t i = 0; i < files->count && !found; i++) {
+	for (size_t i = files->dropped; i < files->count && !found; i++) {
 		if (!files->files[i]->is_synced) {
 			found = files->files[i];
 			found->is_synced = true;
@@ -458,19 +449,41 @@ int chunk_files_sync(struct chunk_files *files, struct err *err) {
 	return files->scratch || !path_exists(files->dir) ? 0 : dir_sync(files->dir, err);
 }
 
+/* The oldest of those that were dropped, as they are retired in order. */
 static void file_free_retired(void *context, uint64_t thing) {
-	(void)context;
-	file_free((struct chunk_file *)(uintptr_t)thing);
+	struct chunk_files *files = context;
+	struct chunk_file *file = (struct chunk_file *)(uintptr_t)thing;
+
+	lock_take(&files->lock);
+	CHECK(files->dropped > 0 && files->files[0] == file);
+	files->dropped--;
+	files->count--;
+	memmove(files->files, files->files + 1, files->count * sizeof(struct chunk_file *));
+	lock_drop(&files->lock);
+	file_free(file);
 }
 
-int chunk_files_drop(struct chunk_files *files, int64_t min_ms, uint32_t *first, struct err *err) {
+uint32_t chunk_files_first_since(struct chunk_files *files, int64_t min_ms) {
+	uint32_t first = 0;
+
+	lock_take(&files->lock);
+	for (size_t i = files->dropped; i < files->count; i++) {
+		first = files->files[i]->number;
+		if (files->files[i]->max_ms >= min_ms) {
+			break;
+		}
+	}
+	lock_drop(&files->lock);
+	return first;
+}
+
+int chunk_files_drop(struct chunk_files *files, uint32_t first, struct err *err) {
 	while (true) {
 		AUTO(buf_deinit) struct buf path = { 0 };
 		struct chunk_file *old = NULL;
 		lock_take(&files->lock);
-		*first = files->count > 0 ? files->files[0]->number : 0;
-		if (files->count > 1 && files->files[0]->max_ms < min_ms) {
-			old = files->files[0];
+		if (files->dropped < files->count && files->files[files->dropped]->number < first) {
+			old = files->files[files->dropped];
 		}
 		lock_drop(&files->lock);
 		if (!old) {
@@ -484,10 +497,9 @@ int chunk_files_drop(struct chunk_files *files, int64_t min_ms, uint32_t *first,
 			}
 		}
 		lock_take(&files->lock);
-		files->count--;
-		memmove(files->files, files->files + 1, files->count * sizeof(struct chunk_file *));
+		files->dropped++;
 		lock_drop(&files->lock);
-		epochs_retire(files->epochs, file_free_retired, NULL, (uintptr_t)old);
+		epochs_retire(files->epochs, file_free_retired, files, (uintptr_t)old);
 	}
 }
 
@@ -495,7 +507,7 @@ void chunk_files_usage(struct chunk_files *files, uint64_t *bytes, int64_t *min_
 	*bytes = 0;
 	*min_ms = INT64_MAX;
 	lock_take(&files->lock);
-	for (size_t i = 0; i < files->count; i++) {
+	for (size_t i = files->dropped; i < files->count; i++) {
 		*bytes += files->files[i]->size;
 		if (files->files[i]->min_ms < *min_ms) {
 			*min_ms = files->files[i]->min_ms;

@@ -56,6 +56,7 @@ struct chunk_files {
 	struct epochs *epochs;     /* Borrowed. */
 	struct chunk_file **files; /* In order of number, without gaps. */
 	size_t count;
+	size_t dropped; /* So many of the first are removed; readers may still hold them. */
 	size_t capacity;
 	uint32_t next_number;
 	const char *scratch;        /* Borrowed; NULL: new files go to 'dir'. */
@@ -69,7 +70,7 @@ struct chunk_files {
  * 'scratch'. */
 void chunk_files_init(
 	struct chunk_files *files, const char *dir, const char *scratch, struct epochs *epochs);
-/* Unmaps everything. */
+/* Unmaps everything. What was dropped must have been collected by then. */
 void chunk_files_deinit(struct chunk_files *files);
 
 /* Told of each chunk, in order. Returns a negative code to end the scan with it. */
@@ -103,18 +104,19 @@ MUST_USE int chunk_files_write(struct chunk_files *files, struct err *err);
 /* Forgets what is staged; the references are void. */
 void chunk_files_discard(struct chunk_files *files);
 
-/* Finds a chunk and checks it. Returns 0, or ERR_CORRUPT. */
+/* Finds a chunk and checks it. The caller holds its file by an epoch. Returns 0, or ERR_CORRUPT. */
 MUST_USE int chunk_files_get(
 	struct chunk_files *files, uint64_t ref, struct chunk_record *out, struct err *err);
 
 /* Makes all that was written before the call durable. Any thread, one at a time. */
 MUST_USE int chunk_files_sync(struct chunk_files *files, struct err *err);
+/* The first file with a sample from 'min_ms' on, the newest in any case; 0: there is none. */
+uint32_t chunk_files_first_since(struct chunk_files *files, int64_t min_ms);
 /*
- * Removes the oldest files that have no sample from 'min_ms' on, never the newest. Returns the
- * number of the first that is left (0: no file), or ERR_IO after removing some.
+ * Removes the files before number 'first'; who entered the epochs before can still read them.
+ * Returns 0, or ERR_IO after removing some.
  */
-MUST_USE int chunk_files_drop(
-	struct chunk_files *files, int64_t min_ms, uint32_t *first, struct err *err);
+MUST_USE int chunk_files_drop(struct chunk_files *files, uint32_t first, struct err *err);
 /* Bytes in all files, and the oldest time in them (INT64_MAX: none). */
 void chunk_files_usage(struct chunk_files *files, uint64_t *bytes, int64_t *min_ms);
 

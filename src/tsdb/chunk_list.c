@@ -92,10 +92,17 @@ int chunk_list_relink(struct chunk_list *list, uint32_t number, uint32_t older, 
 		segment, at, (struct str){ (const char *)&older, sizeof(older) }, err);
 }
 
-const struct chunk_entry *chunk_list_get(const struct chunk_list *list, uint32_t number) {
+uint32_t chunk_list_first(const struct chunk_list *list) {
+	/* Relaxed: a reader that came before entries were retired holds them, seen here or not; for
+	 * one that came after, the epochs' lock orders this load behind the store. */
+	return atomic_load_explicit(&list->first, memory_order_relaxed);
+}
+
+const struct chunk_entry *chunk_list_get(
+	const struct chunk_list *list, uint32_t first, uint32_t number) {
 	const struct append_file *segment = &list->segments[number / SEGMENT_ENTRIES];
 
-	if (number < atomic_load_explicit(&list->first, memory_order_relaxed)) {
+	if (number < first) {
 		return NULL;
 	}
 	return (const struct chunk_entry *)(const void *)segment->ptr + number % SEGMENT_ENTRIES;

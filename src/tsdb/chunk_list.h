@@ -7,7 +7,8 @@
  * of the chunks in chunks_head, so dropping the oldest files drops the lowest numbers.
  *
  * Written by the head's committer. Whoever learned an entry's number under the samples lock may
- * read it and all older ones, as long as it is an epoch's reader.
+ * read it and all older ones, down to what chunk_list_first said, as long as it is an epoch's
+ * reader.
  */
 #ifndef TSDB_CHUNK_LIST_H
 #define TSDB_CHUNK_LIST_H
@@ -33,8 +34,7 @@ struct chunk_list {
 	struct append_file *segments; /* Fixed array. */
 	struct epochs *epochs;        /* Borrowed. */
 	uint32_t end;                 /* The next number. */
-	_Atomic uint32_t first; /* Lower ones are dropped; rises only. Relaxed: a reader that still
-				 * sees one that goes now holds it by its epoch. */
+	_Atomic uint32_t first;       /* Lower ones are dropped; rises only. */
 };
 
 /* An empty list; its files go to the folder 'dir'. */
@@ -48,8 +48,14 @@ MUST_USE int chunk_list_add(
 /* Replaces what stands before an entry; at start only. */
 MUST_USE int chunk_list_relink(
 	struct chunk_list *list, uint32_t number, uint32_t older, struct err *err);
-/* The entry, or NULL when it is 0 or dropped. */
-const struct chunk_entry *chunk_list_get(const struct chunk_list *list, uint32_t number);
+/*
+ * The lowest number that is not dropped. An epoch's reader asks once, after it has entered: what is
+ * from there on stays for it until it leaves, whatever is dropped meanwhile.
+ */
+uint32_t chunk_list_first(const struct chunk_list *list);
+/* The entry, or NULL when it is 0 or below 'first', which chunk_list_first gave. */
+const struct chunk_entry *chunk_list_get(
+	const struct chunk_list *list, uint32_t first, uint32_t number);
 /* Drops all entries below 'first'. */
 void chunk_list_drop(struct chunk_list *list, uint32_t first);
 

@@ -252,6 +252,88 @@ static void damage_in_the_middle_of_the_log_ends_it_there(void **state) {
 	fixture_deinit(&f);
 }
 
+/* Opens the database, with what it logs going to 'text'. */
+static void open_and_listen(struct fixture *fixture, struct buf *text) {
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	struct err err = { 0 };
+	char byte;
+	int rc;
+
+	assert_non_null(file);
+	assert_true(saved >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+	rc = tsdb_open(&fixture->options, &fixture->db, &err);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	assert_int_equal(close(saved), 0);
+	assert_ok(rc, err);
+	rewind(file);
+	while (fread(&byte, 1, 1, file) == 1) {
+		buf_add_byte(text, byte);
+	}
+	assert_int_equal(fclose(file), 0);
+}
+
+/* As Prometheus does: what is before a bad record stays, all that follows goes, and the log says
+ * so.
+ */
+static void a_bad_record_among_good_ones_ends_the_log_and_is_told(void **state) {
+	struct fixture f;
+	struct err err = { 0 };
+	struct buf text = { 0 };
+	char path[192];
+	char place[64];
+	uint64_t good;
+
+	(void)state;
+	fixture_init(&f);
+	fixture_reopen(&f);
+	newest_path(f.dir, "wal", 0, path, sizeof(path));
+	put_one(f.db, "a=1", START_MS, 1);
+	put_one(f.db, "a=1", START_MS + 1, 2);
+	good = size_of(path);
+	put_one(f.db, "a=1", START_MS + 2, 3);
+	put_one(f.db, "a=1", START_MS + 3, 4);
+	fixture_reopen(&f);
+	put_one(f.db, "a=1", START_MS + 4, 5);
+	assert_ok(tsdb_close(f.db, &err), err);
+	flip_byte(path, good + 9);
+	open_and_listen(&f, &text);
+	assert_dump(f.db, "{a=\"1\"} 0=1 1=2\n");
+	assert_int_equal(size_of(path), good);
+	(void)snprintf(place, sizeof(place), "/wal/00000001 at %" PRIu64 ": checksum", good);
+	assert_non_null(strstr(buf_text(&text), "level=warn msg=\"damaged log: cut behind"));
+	assert_non_null(strstr(buf_text(&text), place));
+	assert_non_null(strstr(buf_text(&text), "later_segments=1"));
+	buf_reset(&text);
+	assert_ok(tsdb_close(f.db, &err), err);
+	open_and_listen(&f, &text);
+	assert_null(strstr(buf_text(&text), "damaged"));
+	buf_deinit(&text);
+	fixture_deinit(&f);
+}
+
+/* What a lost power may leave: a longer file than was written. */
+static void zeroes_at_the_end_of_the_log_are_no_damage(void **state) {
+	struct fixture f;
+	struct err err = { 0 };
+	struct tsdb_stats stats;
+	char path[192];
+
+	(void)state;
+	fixture_init(&f);
+	newest_path(f.dir, "wal", 0, path, sizeof(path));
+	put_one(f.db, "a=1", START_MS, 1);
+	assert_ok(tsdb_close(f.db, &err), err);
+	cut_file(path, 2 * WAL_PAGE + 77);
+	assert_ok(tsdb_open(&f.options, &f.db, &err), err);
+	tsdb_stats_get(f.db, &stats);
+	assert_int_equal(stats.replay_corruptions, 0);
+	put_one(f.db, "a=1", START_MS + 1, 2);
+	fixture_reopen(&f);
+	assert_dump(f.db, "{a=\"1\"} 0=1 1=2\n");
+	fixture_deinit(&f);
+}
+
 static void refuses_a_damaged_checkpoint(void **state) {
 	struct fixture f;
 	struct err err = { 0 };
@@ -500,6 +582,8 @@ int main(void) {
 		TEST(what_was_visible_survives_kill_9),
 		TEST(a_torn_log_is_cut_at_the_last_good_record),
 		TEST(damage_in_the_middle_of_the_log_ends_it_there),
+		TEST(a_bad_record_among_good_ones_ends_the_log_and_is_told),
+		TEST(zeroes_at_the_end_of_the_log_are_no_damage),
 		TEST(refuses_a_damaged_checkpoint),
 		TEST(refuses_a_gap_in_the_log),
 		TEST(a_damaged_chunk_file_is_read_again_from_the_log),

@@ -60,7 +60,9 @@ static int slot_take(struct tsdb *db, uint32_t *slot, struct err *err) {
 	if (db->slot_end / 64 >= db->live_words) {
 		size_t words = db->live_words * 2 + 64;
 		db->live = memory_resize(db->live, words, sizeof(uint64_t));
+		db->fresh = memory_resize(db->fresh, words, sizeof(uint64_t));
 		memset(db->live + db->live_words, 0, (words - db->live_words) * sizeof(uint64_t));
+		memset(db->fresh + db->live_words, 0, (words - db->live_words) * sizeof(uint64_t));
 		db->live_words = words;
 	}
 	*slot = db->slot_end++;
@@ -69,6 +71,10 @@ static int slot_take(struct tsdb *db, uint32_t *slot, struct err *err) {
 
 static struct bitmap live_bitmap(struct tsdb *db) {
 	return (struct bitmap){ db->live, db->live_words };
+}
+
+static struct bitmap fresh_bitmap(struct tsdb *db) {
+	return (struct bitmap){ db->fresh, db->live_words };
 }
 
 /* Sets all but the generation, which moves on: old references may still ask for that one. */
@@ -83,6 +89,7 @@ static void series_reset(struct series *series, const struct series *to) {
 static int series_new(struct tsdb *db, const struct series_key *key, uint32_t hash, uint32_t *slot,
 	struct err *err) {
 	struct bitmap live;
+	struct bitmap fresh;
 	struct series *series;
 	int rc = slot_take(db, slot, err);
 
@@ -94,13 +101,15 @@ static int series_new(struct tsdb *db, const struct series_key *key, uint32_t ha
 				     .ref = db->next_ref++,
 				     .last_ms = INT64_MIN,
 				     .leading = LEADING_NONE,
-				     .flags = SERIES_FRESH | SERIES_SHORT,
+				     .flags = SERIES_SHORT,
 				     .last_pair = (uint8_t)(key->count - 1) });
 	series->pairs = cells_alloc(&db->index.cells, key->count * sizeof(uint32_t));
 	memcpy(series->pairs, key->pairs, key->count * sizeof(uint32_t));
 	id_table_add(&db->series_table, *slot, series_hash, db);
 	live = live_bitmap(db);
 	bitmap_set(&live, *slot);
+	fresh = fresh_bitmap(db);
+	bitmap_set(&fresh, *slot);
 	index_series_add(&db->index, *slot, series->pairs, key->count);
 	db->series_count++;
 	atomic_fetch_add_explicit(&db->created, 1, memory_order_relaxed);

@@ -49,10 +49,9 @@
 
 /* Flags. Written by the committer under the samples lock. */
 #define SERIES_LOGGED 0x01     /* Its series record is in the log. */
-#define SERIES_FRESH 0x02      /* Made since the last maintenance. */
-#define SERIES_TOMBSTONES 0x04 /* Some of its samples were deleted. */
+#define SERIES_TOMBSTONES 0x02 /* Some of its samples were deleted. */
 #define SERIES_SHORT                                                                               \
-	0x08 /* Its open chunk ends early, so that series do not all end theirs at once. */
+	0x04 /* Its open chunk ends early, so that series do not all end theirs at once. */
 
 struct series {
 	uint32_t generation; /* Of the slot: references to what was here before do not match.
@@ -119,7 +118,8 @@ struct tsdb {
 	struct lock index_lock;
 	struct index index;
 	struct id_table series_table;
-	uint64_t *live; /* Bitmap of slots that are series. */
+	uint64_t *live;  /* Bitmap of slots that are series. */
+	uint64_t *fresh; /* Of those made since the last maintenance. */
 	size_t live_words;
 	uint32_t slot_end;
 	uint32_t *slot_free;

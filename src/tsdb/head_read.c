@@ -84,7 +84,7 @@ static int views_cmp(const void *a, const void *b, void *context) {
 
 /* Puts the full chunks of a view that touch the range into set->chain, newest first. */
 static size_t chain_find(struct tsdb_set *set, uint32_t newest) {
-	const struct chunk_entry *entry = chunk_list_get(&set->db->list, newest);
+	const struct chunk_entry *entry = chunk_list_get(&set->db->list, set->first_chunk, newest);
 	size_t count = 0;
 
 	while (newest != 0 && entry && entry->max_ms >= set->min_ms) {
@@ -98,21 +98,21 @@ static size_t chain_find(struct tsdb_set *set, uint32_t newest) {
 			set->chain[count++] = newest;
 		}
 		newest = entry->older;
-		entry = chunk_list_get(&set->db->list, newest);
+		entry = chunk_list_get(&set->db->list, set->first_chunk, newest);
 	}
 	return count;
 }
 
 /* Whether a full chunk has samples around the range. */
 static bool chain_overlaps(const struct tsdb_set *set, uint32_t newest) {
-	const struct chunk_entry *entry = chunk_list_get(&set->db->list, newest);
+	const struct chunk_entry *entry = chunk_list_get(&set->db->list, set->first_chunk, newest);
 
 	while (newest != 0 && entry && entry->max_ms >= set->min_ms) {
 		if (entry->min_ms <= set->max_ms) {
 			return true;
 		}
 		newest = entry->older;
-		entry = chunk_list_get(&set->db->list, newest);
+		entry = chunk_list_get(&set->db->list, set->first_chunk, newest);
 	}
 	return false;
 }
@@ -160,6 +160,7 @@ int head_select(struct store *store, const struct select_request *request, struc
 	set->min_ms = request->min_ms;
 	set->max_ms = request->max_ms;
 	epochs_enter(&db->epochs, &set->reader);
+	set->first_chunk = chunk_list_first(&db->list);
 	rc = views_build(db, request, arena, set, err);
 	if (rc < 0) {
 		set_free(set);
@@ -293,16 +294,13 @@ static int samples_add(const struct tsdb_set *set, const uint8_t *data, size_t l
 
 static int full_chunk_read(struct tsdb_set *set, uint32_t number, size_t count_max,
 	struct sample_column *column, struct err *err) {
-	const struct chunk_entry *entry = chunk_list_get(&set->db->list, number);
+	const struct chunk_entry *entry = chunk_list_get(&set->db->list, set->first_chunk, number);
 	struct chunk_record record = { 0 };
 	size_t count;
 	int rc;
 
-	if (!entry) {
-		return 0; /* Too old by now. */
-	}
 	rc = chunk_files_get(&set->db->files, entry->ref, &record, err);
-	if (rc < 0 || record.len == 0) {
+	if (rc < 0) {
 		return rc;
 	}
 	count = entry->count < count_max ? entry->count : count_max;
@@ -330,7 +328,8 @@ static size_t open_chunk_copy(struct tsdb_set *set, const struct view *view, uin
 	lock_drop(&db->samples_lock);
 	*number = 0;
 	while (newest != view->newest && newest != 0) {
-		const struct chunk_entry *entry = chunk_list_get(&db->list, newest);
+		const struct chunk_entry *entry =
+			chunk_list_get(&db->list, set->first_chunk, newest);
 		*number = newest;
 		newest = entry ? entry->older : 0;
 	}

@@ -26,7 +26,8 @@ struct tsdb_set {
 	struct series_set base;
 	struct tsdb *db;
 	struct epoch_reader reader;
-	struct arena *arena; /* Borrowed. */
+	uint32_t first_chunk; /* Older full chunks are not looked at. */
+	struct arena *arena;  /* Borrowed. */
 	const _Atomic bool *canceled;
 	int64_t min_ms;
 	int64_t max_ms;

@@ -297,24 +297,23 @@ static size_t expired_find(struct tsdb *db, int64_t cutoff_ms, uint32_t **slots)
 	lock_drop(&db->index_lock);
 	for (uint32_t first = 0; first < end; first += SERIES_PAGE) {
 		uint32_t page_end = first + SERIES_PAGE < end ? first + SERIES_PAGE : end;
-		uint64_t live[SERIES_PAGE / 64];
+		uint64_t old[SERIES_PAGE / 64]; /* Not fresh. */
 		if (count + SERIES_PAGE > capacity) {
 			capacity = capacity * 2 + SERIES_PAGE;
 			*slots = memory_resize(*slots, capacity, sizeof(uint32_t));
 		}
 		lock_take(&db->index_lock);
-		memcpy(live, db->live + first / 64, sizeof(live));
+		for (size_t i = 0; i < ARRAY_COUNT(old); i++) {
+			old[i] = db->live[first / 64 + i] & ~db->fresh[first / 64 + i];
+			db->fresh[first / 64 + i] = 0;
+		}
 		lock_drop(&db->index_lock);
 		lock_take(&db->samples_lock);
 		for (uint32_t slot = first; slot < page_end; slot++) {
-			struct series *series = series_at(db, slot);
-			if ((live[(slot - first) / 64] >> (slot & 63) & 1) == 0) {
-				continue;
-			}
-			if (series->last_ms < cutoff_ms && (series->flags & SERIES_FRESH) == 0) {
+			bool is_old = (old[(slot - first) / 64] >> (slot & 63) & 1) != 0;
+			if (is_old && series_at(db, slot)->last_ms < cutoff_ms) {
 				(*slots)[count++] = slot;
 			}
-			series->flags &= (uint8_t)~SERIES_FRESH;
 		}
 		lock_drop(&db->samples_lock);
 	}
@@ -403,29 +402,33 @@ static int series_expire(struct tsdb *db, int64_t cutoff_ms, struct err *err) {
 
 /* Drops the chunk files that are past retention, and their entries. */
 static int chunks_expire(struct tsdb *db, int64_t cutoff_ms, struct err *err) {
-	uint32_t file = 0;
-	uint32_t low = atomic_load_explicit(&db->list.first, memory_order_relaxed);
-	uint32_t first = low;
+	uint32_t file = chunk_files_first_since(&db->files, cutoff_ms);
+	uint32_t first = chunk_list_first(&db->list);
+	uint32_t low = first;
 	uint32_t high;
 	uint64_t bytes;
 	int64_t min_ms;
-	int rc = chunk_files_drop(&db->files, cutoff_ms, &file, err);
+	int rc;
 
 	committer_take(db);
 	high = db->list.end;
 	committer_drop(db);
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		const struct chunk_entry *entry = chunk_list_get(&db->list, middle);
+		const struct chunk_entry *entry = chunk_list_get(&db->list, first, middle);
 		if (entry && entry->ref >> 32 >= file) {
 			high = middle;
 		} else {
 			low = middle + 1;
 		}
 	}
+	/* The list first: who still finds an entry holds the file behind it. */
 	if (low > first && file != 0) {
 		chunk_list_drop(&db->list, low);
 		atomic_fetch_sub_explicit(&db->full_chunks, low - first, memory_order_relaxed);
+	}
+	rc = chunk_files_drop(&db->files, file, err);
+	if (low > first && file != 0) {
 		chunk_files_usage(&db->files, &bytes, &min_ms);
 		if (min_ms > atomic_load_explicit(&db->min_ms, memory_order_relaxed)) {
 			atomic_store_explicit(&db->min_ms, min_ms, memory_order_relaxed);

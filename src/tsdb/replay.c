@@ -176,7 +176,7 @@ static void items_flush(struct replay *replay) {
 static int chunks_attach(struct replay *replay, struct series *series,
 	const struct ref_state *state, struct err *err) {
 	struct tsdb *db = replay->db;
-	const struct chunk_entry *oldest = chunk_list_get(&db->list, state->newest);
+	const struct chunk_entry *oldest = chunk_list_get(&db->list, 1, state->newest);
 	uint32_t oldest_number = state->newest;
 
 	if (state->newest == 0) {
@@ -184,7 +184,7 @@ static int chunks_attach(struct replay *replay, struct series *series,
 	}
 	while (oldest->older != 0) {
 		oldest_number = oldest->older;
-		oldest = chunk_list_get(&db->list, oldest_number);
+		oldest = chunk_list_get(&db->list, 1, oldest_number);
 	}
 	if (series->last_ms != INT64_MIN && oldest->min_ms <= series->last_ms) {
 		replay->odd_chunks++;
@@ -247,7 +247,6 @@ static int series_replay_one(struct replay *replay, uint64_t ref, const struct l
 		series->ref = ref;
 		series->flags |= SERIES_LOGGED;
 	}
-	series->flags &= (uint8_t)~SERIES_FRESH;
 	return chunks_attach(replay, series, state, err);
 }
 
@@ -374,17 +373,29 @@ static int checkpoint_replay(struct replay *replay, const char *path, struct err
 	return rc;
 }
 
-/* Cuts a segment where it is damaged and removes all later ones, as nothing after it can be
- * trusted. */
+/*
+ * Cuts a segment where it is damaged and removes all later ones, as nothing after it can be
+ * trusted. The newest goes first: whatever ends this halfway leaves a log without a gap, damaged in
+ * the same place.
+ */
 static int wal_repair(
 	struct tsdb *db, const uint32_t *numbers, size_t count, size_t at, struct err *err) {
 	AUTO(buf_deinit) struct buf path = { 0 };
 	int fd = -1;
-	int rc;
+	int rc = 0;
 
 	if (db->options.read_only) {
 		return 0;
 	}
+	for (size_t i = count - 1; i > 0 && rc >= 0; i--) {
+		buf_reset(&path);
+		wal_segment_path(db->wal_dir, numbers[i], &path);
+		rc = file_remove(buf_text(&path), err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	buf_reset(&path);
 	wal_segment_path(db->wal_dir, numbers[0], &path);
 	rc = file_open_append(buf_text(&path), 0666, &fd, err);
 	if (rc < 0) {
@@ -393,11 +404,6 @@ static int wal_repair(
 	rc = file_truncate(fd, at, err);
 	rc = rc < 0 ? rc : file_sync(fd, err);
 	file_close(fd);
-	for (size_t i = 1; i < count && rc >= 0; i++) {
-		buf_reset(&path);
-		wal_segment_path(db->wal_dir, numbers[i], &path);
-		rc = file_remove(buf_text(&path), err);
-	}
 	return rc;
 }
 
@@ -491,7 +497,7 @@ static void last_values_read(struct tsdb *db) {
 
 	for (uint32_t slot = 0; slot < db->slot_end; slot++) {
 		struct series *series = series_at(db, slot);
-		const struct chunk_entry *entry = chunk_list_get(&db->list, series->newest);
+		const struct chunk_entry *entry = chunk_list_get(&db->list, 1, series->newest);
 		struct chunk_record record = { 0 };
 		if (series->newest == 0 || series->count > 0 || !entry ||
 			chunk_files_get(&db->files, entry->ref, &record, NULL) < 0) {
@@ -558,6 +564,9 @@ int head_replay(struct tsdb *db, struct err *err) {
 	rc = rc < 0 ? rc : log_replay(&replay, err);
 	if (rc >= 0) {
 		last_values_read(db);
+		if (db->fresh) {
+			memset(db->fresh, 0, db->live_words * sizeof(uint64_t));
+		}
 		if (replay.tombstone_count > 0) {
 			qsort(replay.tombstones, replay.tombstone_count, sizeof(struct tombstone),
 				tombstone_order);

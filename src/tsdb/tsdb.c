@@ -192,6 +192,7 @@ static void tsdb_free(struct tsdb *db) {
 	lock_deinit(&db->commit_lock);
 	condition_deinit(&db->commit_done);
 	free(db->live);
+	free(db->fresh);
 	free(db->slot_free);
 	free(db->tombstones);
 	free(db->aliases);
