@@ -46,6 +46,25 @@ class Trust:
               "--directory", leaf, *flags)
         return leaf
 
+    def loose_issuer(self, cluster, signer=None, label="loose"):
+        """An issuer that no name constraints limit, signed by the anchor or whoever is named."""
+        signer = signer or self.anchor
+        issuer = self.directory / f"issuer-{label}"
+        issuer.mkdir()
+        extensions = issuer / "extensions"
+        extensions.write_text(
+            "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
+            "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid:always\n")
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-keyout", issuer / "tls.key", "-subj", f"/O={cluster}.{DOMAIN}/CN={label}",
+                "-out", issuer / "request")
+        openssl("x509", "-req", "-in", issuer / "request", "-CA", signer / "tls.crt",
+                "-CAkey", signer / "tls.key", "-days", 1, "-extfile", extensions,
+                "-out", issuer / "alone.crt")
+        above = (signer / "tls.crt").read_text() if signer != self.anchor else ""
+        (issuer / "tls.crt").write_text((issuer / "alone.crt").read_text() + above)
+        return issuer
+
     def forge(self, cluster, names, label, issuer=None, days=1, usage="clientAuth,serverAuth"):
         """A leaf that says what it likes, signed with a cluster's issuer key all the same."""
         issuer = issuer or self.issuer(cluster)

@@ -99,10 +99,20 @@ static void stop(void *context) {
 	loop_stop(process->loop);
 }
 
+/* A gateway that refused the old certificate may like the new one. */
+static void on_new_credentials(void *context) {
+	struct hub_process *process = context;
+	if (process->links) {
+		links_retry(process->links);
+	}
+}
+
 static int open_links(struct hub_process *process, struct err *err) {
 	const struct hub_flags *flags = process->flags;
 	const struct trust_identity_options identity = { .directory = flags->tls_directory,
-		.metrics = process->metrics };
+		.metrics = process->metrics,
+		.on_change = on_new_credentials,
+		.context = process };
 	int rc = trust_identity_open(process->loop, &identity, &process->identity, err);
 	if (rc < 0) {
 		return err_wrap(err, rc, "--tls.directory");

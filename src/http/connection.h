@@ -14,6 +14,7 @@ struct connection {
 	struct stream *stream;      /* NULL once gone. */
 	/* The server closes: say goodbye if the protocol can, cut everything else. */
 	void (*shut)(struct connection *connection);
+	struct timer expiry; /* Of the client's certificate. */
 	bool is_listed;
 	struct connection *next;
 	struct connection *previous;

@@ -13,6 +13,8 @@
 #define DEFAULT_BODY_BYTES_MAX ((size_t)10 * 1024 * 1024)
 #define DEFAULT_STREAMS_MAX 128
 #define DEFAULT_TIMEOUT_MS 300000
+/* Looked at this often at least, so that a machine that slept or a moved wall clock is noticed. */
+#define EXPIRY_LOOK_MS_MAX 60000
 
 struct server_metrics {
 	struct metric_family *requests;
@@ -162,6 +164,39 @@ static void count_connection(struct http_server *server, double change) {
 	}
 }
 
+static void tell_refused(
+	const struct http_server *server, const char *peer_address, const struct err *reason) {
+	if (server->options.on_refuse) {
+		server->options.on_refuse(server->options.context, peer_address, reason);
+	}
+}
+
+static void wait_for_expiry(struct connection *connection) {
+	struct loop *loop = connection->server->loop;
+	int64_t left_ms = stream_peer(connection->stream)->chain_not_after_ms -
+			  clock_now_ms(loop_clock(loop));
+	loop_timer_after_ms(loop, &connection->expiry,
+		left_ms < EXPIRY_LOOK_MS_MAX ? left_ms + 1 : EXPIRY_LOOK_MS_MAX);
+}
+
+/* Who is not to come back is not renewed: that must also end what is open. */
+static void run_expiry(struct timer *timer) {
+	struct connection *connection = CONTAINER_OF(timer, struct connection, expiry);
+	struct http_server *server = connection->server;
+	const struct tls_peer *peer = stream_peer(connection->stream);
+	struct err err = { 0 };
+
+	if (clock_now_ms(loop_clock(server->loop)) <= peer->chain_not_after_ms) {
+		wait_for_expiry(connection);
+		return;
+	}
+	(void)err_set(&err, ERR_DENIED, "certificate has expired: that of %s, since it connected",
+		peer->identity);
+	tell_refused(server, stream_peer_address(connection->stream), &err);
+	connection_unlist(connection);
+	connection->shut(connection);
+}
+
 void connection_add(struct connection *connection, struct http_server *server,
 	struct stream *stream, void (*shut)(struct connection *connection)) {
 	connection->server = server_ref(server);
@@ -174,6 +209,10 @@ void connection_add(struct connection *connection, struct http_server *server,
 		server->connections->previous = connection;
 	}
 	server->connections = connection;
+	connection->expiry.run = run_expiry;
+	if (stream_peer(stream)->chain_not_after_ms > 0) {
+		wait_for_expiry(connection);
+	}
 	count_connection(server, 1);
 }
 
@@ -184,6 +223,7 @@ void connection_unlist(struct connection *connection) {
 		return;
 	}
 	connection->is_listed = false;
+	loop_timer_clear(server->loop, &connection->expiry);
 	if (connection->previous) {
 		connection->previous->next = connection->next;
 	} else {
@@ -201,10 +241,33 @@ void connection_remove(struct connection *connection) {
 	connection->server = NULL;
 }
 
+/* Whether the peer may have one connection more. */
+static bool admit(const struct http_server *server, struct stream *stream) {
+	const char *identity = stream_peer(stream)->identity;
+	size_t max = server->options.connections_per_peer_max;
+	size_t count = 0;
+	struct err err = { 0 };
+
+	for (const struct connection *at = server->connections; max > 0 && at; at = at->next) {
+		count += strcmp(stream_peer(at->stream)->identity, identity) == 0;
+	}
+	if (max == 0 || count < max) {
+		return true;
+	}
+	(void)err_set(&err, ERR_LIMIT, "%s has %zu connections, as many as one peer may", identity,
+		count);
+	tell_refused(server, stream_peer_address(stream), &err);
+	return false;
+}
+
 static void on_accept(struct listener *listener, struct stream *stream) {
 	struct http_server *server = listener_context(listener);
 	const char *alpn = stream_peer(stream)->alpn;
 
+	if (!admit(server, stream)) {
+		stream_abort(stream, NULL);
+		return;
+	}
 	if (strcmp(alpn, "h2") == 0) {
 		server_h2_start(server, stream, STR_EMPTY);
 	} else {
@@ -214,11 +277,7 @@ static void on_accept(struct listener *listener, struct stream *stream) {
 
 static void on_refuse(
 	struct listener *listener, const char *peer_address, const struct err *reason) {
-	const struct http_server *server = listener_context(listener);
-
-	if (server->options.on_refuse) {
-		server->options.on_refuse(server->options.context, peer_address, reason);
-	}
+	tell_refused(listener_context(listener), peer_address, reason);
 }
 
 static void fill_defaults(struct http_server_options *options) {

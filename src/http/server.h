@@ -5,6 +5,8 @@
  * are in. The handler answers at once or later, whole or in pieces; other threads hand their answer
  * to the loop first (loop_post). An exchange stays valid until it is answered to the end, even when
  * the client is gone: writes then go nowhere, and on_abort has said so.
+ *
+ * A TLS connection ends when the client's certificate expires.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -33,13 +35,17 @@ struct http_server_options {
 	http_handler_fn *handler;
 	void *context;
 	size_t connections_max;          /* Open at once; more wait in the kernel. 0: 512. */
+	size_t connections_per_peer_max; /* Of one identity; more are refused. 0: any number. */
 	size_t header_bytes_max;         /* 0: 64 KiB; 431 beyond. */
 	size_t body_bytes_max;           /* 0: 10 MiB; 413 beyond. */
 	size_t streams_max;              /* HTTP/2 requests at once on one connection; 0: 128. */
 	int64_t read_timeout_ms;         /* A whole request must be in by then; 0: 300 s. */
 	int64_t idle_timeout_ms;         /* Between requests; 0: 300 s. */
 	struct metric_registry *metrics; /* May be NULL. */
-	/* Told of TLS peers that were refused; may be NULL. */
+	/*
+	 * Told of TLS peers that were refused: in the handshake, as one connection too many
+	 * (ERR_LIMIT), or cut off because their certificate expired meanwhile. May be NULL.
+	 */
 	void (*on_refuse)(void *context, const char *peer_address, const struct err *reason);
 };
 

@@ -22,6 +22,13 @@
 #define ACCEPTS_AT_ONCE 64
 /* How long to leave the rest in the kernel when descriptors have run out. */
 #define EXHAUSTED_PAUSE_MS 100
+/*
+ * Whoever has not shown yet who it is does not keep others out: so many handshakes at once, then
+ * the oldest is ended for the next. An honest peer is through within two round trips, so one that
+ * is younger than this is left alone and the next waits in the kernel.
+ */
+#define HANDSHAKES_MAX 256
+#define HANDSHAKE_SAFE_MS 1000
 
 struct listener {
 	struct loop *loop;
@@ -30,20 +37,26 @@ struct listener {
 	const struct tls_options *tls;
 	int64_t open_timeout_ms;
 	size_t connections_max;
-	size_t count;   /* Streams that point here, and 'holds'. */
-	size_t holds;   /* Calls of ours that need it to stay. */
-	bool is_closed; /* By its owner; freed with its last stream. */
-	bool is_exhausted;
-	struct timer timer; /* Ends the pause. */
+	size_t count; /* Streams that point here, and 'holds'. */
+	size_t handshakes;
+	struct stream *oldest; /* Of the handshakes, the oldest first. */
+	struct stream *newest;
+	size_t holds;       /* Calls of ours that need it to stay. */
+	bool is_closed;     /* By its owner; freed with its last stream. */
+	bool is_exhausted;  /* Of descriptors. */
+	bool is_crowded;    /* With young handshakes. */
+	struct timer timer; /* Ends either. */
 	int fd;
 	struct poll *poll;
 	uint16_t port;
 	char *path; /* Of a Unix socket, to remove; else NULL. */
 };
 
+/* A handshake's place, unlike an open connection's, can be had. */
 static bool has_room(const struct listener *listener) {
-	return !listener->is_closed && !listener->is_exhausted &&
-	       listener->count - listener->holds < listener->connections_max;
+	size_t used = listener->count - listener->holds;
+	return !listener->is_closed && !listener->is_exhausted && !listener->is_crowded &&
+	       used - listener->handshakes < listener->connections_max;
 }
 
 static void update_poll(struct listener *listener) {
@@ -52,17 +65,80 @@ static void update_poll(struct listener *listener) {
 	}
 }
 
+static void on_pause_over(struct timer *timer) {
+	struct listener *listener = CONTAINER_OF(timer, struct listener, timer);
+	listener->is_exhausted = false;
+	listener->is_crowded = false;
+	update_poll(listener);
+}
+
+static void handshake_begins(struct listener *listener, struct stream *stream) {
+	stream->is_handshake = true;
+	stream->began_ns = loop_now_ns(listener->loop);
+	stream->older = listener->newest;
+	if (stream->older) {
+		stream->older->newer = stream;
+	} else {
+		listener->oldest = stream;
+	}
+	listener->newest = stream;
+	listener->handshakes++;
+}
+
+static void handshake_ends(struct listener *listener, struct stream *stream) {
+	if (!stream->is_handshake) {
+		return;
+	}
+	stream->is_handshake = false;
+	if (stream->older) {
+		stream->older->newer = stream->newer;
+	} else {
+		listener->oldest = stream->newer;
+	}
+	if (stream->newer) {
+		stream->newer->older = stream->older;
+	} else {
+		listener->newest = stream->older;
+	}
+	stream->older = stream->newer = NULL;
+	listener->handshakes--;
+	listener->is_crowded = false;
+	update_poll(listener);
+}
+
+static bool is_full(const struct listener *listener) {
+	size_t used = listener->count - listener->holds;
+	return listener->oldest &&
+	       (used >= listener->connections_max || listener->handshakes >= HANDSHAKES_MAX);
+}
+
+/* Whether one more may come, if need be for the oldest handshake. Else it waits in the kernel. */
+static bool may_accept(struct listener *listener) {
+	if (!has_room(listener) || !is_full(listener)) {
+		return has_room(listener);
+	}
+	int64_t safe_ns = listener->oldest->began_ns + HANDSHAKE_SAFE_MS * NS_PER_MS;
+	listener->is_crowded = safe_ns > loop_now_ns(listener->loop);
+	if (listener->is_crowded) {
+		loop_timer_set(listener->loop, &listener->timer, safe_ns);
+	}
+	return !listener->is_crowded;
+}
+
+static void end_oldest(struct listener *listener) {
+	struct stream *stream = listener->oldest;
+	struct err err = { 0 };
+	(void)err_set(&err, ERR_TIMEOUT,
+		"peer had not finished the TLS handshake when its place was needed");
+	handshake_ends(listener, stream);
+	stream_end(stream, &err);
+}
+
 static void free_if_done(struct listener *listener) {
 	if (listener->is_closed && listener->count == 0) {
 		free(listener->path);
 		free(listener);
 	}
-}
-
-static void on_pause_over(struct timer *timer) {
-	struct listener *listener = CONTAINER_OF(timer, struct listener, timer);
-	listener->is_exhausted = false;
-	update_poll(listener);
 }
 
 static void accept_failed(struct listener *listener, int reason) {
@@ -90,6 +166,9 @@ static void take(struct listener *listener, int fd, const struct sockaddr *addre
 		return;
 	}
 	loop_timer_after_ms(listener->loop, &stream->timer, listener->open_timeout_ms);
+	if (listener->tls) {
+		handshake_begins(listener, stream);
+	}
 	stream_established(stream, listener->tls);
 }
 
@@ -100,7 +179,7 @@ static void on_readable(void *context, bool is_readable, bool is_writable) {
 	/* Its callbacks may close it: it stays until we are done. */
 	listener->holds++;
 	listener->count++;
-	for (int i = 0; i < ACCEPTS_AT_ONCE && has_room(listener); i++) {
+	for (int i = 0; i < ACCEPTS_AT_ONCE && may_accept(listener); i++) {
 		struct sockaddr_storage address = { 0 };
 		socklen_t len = sizeof(address);
 		void *bytes = &address;
@@ -108,6 +187,9 @@ static void on_readable(void *context, bool is_readable, bool is_writable) {
 		if (fd < 0) {
 			accept_failed(listener, errno);
 			break;
+		}
+		if (is_full(listener)) {
+			end_oldest(listener);
 		}
 		take(listener, fd, bytes);
 	}
@@ -119,6 +201,7 @@ static void on_readable(void *context, bool is_readable, bool is_writable) {
 
 void listener_accepted(struct stream *stream) {
 	struct listener *listener = stream->listener;
+	handshake_ends(listener, stream);
 	if (listener->is_closed) {
 		stream_end(stream, NULL);
 		return;
@@ -141,6 +224,7 @@ void listener_refused(struct stream *stream) {
 
 void listener_left(struct stream *stream) {
 	struct listener *listener = stream->listener;
+	handshake_ends(listener, stream);
 	stream->listener = NULL;
 	listener->count--;
 	update_poll(listener);

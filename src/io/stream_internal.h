@@ -40,6 +40,10 @@ struct stream {
 	struct poll *poll;
 	struct dial *dial;         /* Of a stream that connects; until it has. */
 	struct listener *listener; /* Of an accepted one; counted. */
+	bool is_handshake;         /* Listed by the listener, with its neighbours there. */
+	struct stream *older;
+	struct stream *newer;
+	int64_t began_ns; /* When it was accepted. */
 	bool is_paused;
 	bool is_blocked; /* The system took less than we had; waiting for it to be writable. */
 	bool was_high;   /* The queue was above STREAM_LOW_WATER: on_drain is due below. */

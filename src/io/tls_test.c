@@ -359,6 +359,34 @@ static void gives_a_silent_peer_only_so_long(void **state) {
 	world_deinit(&world);
 }
 
+/* As many as the listener lets begin, and one who means it. */
+static void silent_peers_do_not_keep_others_out(void **state) {
+	(void)state;
+	struct world world = { 0 };
+	int silent[256];
+	world_init(&world, NULL);
+	world_serve(&world);
+	for (size_t i = 0; i < ARRAY_COUNT(silent); i++) {
+		silent[i] = connect_raw(listener_port(world.server.listener));
+		loop_run_once(world.loop);
+	}
+	world_client(&world, (struct test_cert_options){ .name = "client.test" }, &world.root);
+	world_connect(&world);
+	for (int i = 0; i < 20; i++) {
+		loop_run_once(world.loop);
+	}
+	assert_int_equal(world.server.accepts, 0);
+	clock_advance_ms(&world.clock, 1000);
+	TEST_RUN_UNTIL(world.loop, world.server.accepts);
+	assert_int_equal(world.server.refusals, 1);
+	assert_int_equal(world.server.refusal.code, ERR_TIMEOUT);
+	assert_non_null(strstr(world.server.refusal.text, "when its place was needed"));
+	for (size_t i = 0; i < ARRAY_COUNT(silent); i++) {
+		assert_int_equal(close(silent[i]), 0);
+	}
+	world_deinit(&world);
+}
+
 static void refuses_what_is_not_tls(void **state) {
 	(void)state;
 	struct world world = { 0 };
@@ -538,6 +566,7 @@ int main(void) {
 		TEST(a_client_refuses_an_unknown_anchor),
 		TEST(refuses_a_peer_without_a_common_protocol),
 		TEST(gives_a_silent_peer_only_so_long),
+		TEST(silent_peers_do_not_keep_others_out),
 		TEST(refuses_what_is_not_tls),
 		TEST(tells_of_a_peer_that_leaves_during_the_handshake),
 		TEST(refuses_a_client_without_a_certificate),

@@ -18,8 +18,8 @@
 /* How often a heartbeat is sent, and how long a follower waits for one. */
 #define CATALOGUE_HEARTBEAT_MS 5000
 #define CATALOGUE_SILENCE_MS 20000
-/* The longest line, newline included. */
-#define CATALOGUE_LINE_MAX (1024U * 1024U)
+/* The longest line, newline included: EXPORTS_MAX of the longest entries are less. */
+#define CATALOGUE_LINE_MAX (2U * 1024U * 1024U)
 
 struct catalogue_entry {
 	struct str name;  /* One DNS label. */

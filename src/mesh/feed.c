@@ -3,13 +3,17 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "http/uri.h"
+#include "mesh/answer.h"
 #include "mesh/catalogue.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define CONTENT_TYPE STR("application/x-ndjson")
 /* A follower that leaves so much unread is cut off; it will come back for the newest document. */
 #define UNREAD_BYTES_MAX (2 * CATALOGUE_LINE_MAX)
+/* Of one identity: a hub has one, and for a moment two. */
+#define FOLLOWERS_PER_PEER_MAX 64
 
 struct follower {
 	struct feed *feed;
@@ -167,6 +171,14 @@ static void follow(struct feed *feed, struct exchange *exchange) {
 	update(follower);
 }
 
+static bool has_too_many(const struct feed *feed, const char *identity) {
+	size_t count = 0;
+	for (const struct follower *at = feed->first; at; at = at->next) {
+		count += strcmp(exchange_identity(at->exchange), identity) == 0;
+	}
+	return count >= FOLLOWERS_PER_PEER_MAX;
+}
+
 static bool wants_to_follow(struct exchange *exchange) {
 	struct uri_params params = { 0 };
 	const struct http_request *request = exchange_request(exchange);
@@ -176,7 +188,12 @@ static bool wants_to_follow(struct exchange *exchange) {
 
 void feed_serve(struct feed *feed, struct exchange *exchange) {
 	if (wants_to_follow(exchange)) {
-		follow(feed, exchange);
+		if (has_too_many(feed, exchange_identity(exchange))) {
+			answer_error(exchange, 503, "limit",
+				"this peer follows the catalogue too many times already");
+		} else {
+			follow(feed, exchange);
+		}
 		return;
 	}
 	struct catalogue catalogue = select_entries(

@@ -21,6 +21,10 @@
 /* The gateway itself, among the names of exports. */
 #define OWN_AUTHORITY STR("atoll")
 #define CATALOGUE_PATH STR("/atoll/v1/catalogue")
+/* So that one peer, whatever becomes of it, does not take all 512 connections there are. */
+#define CONNECTIONS_PER_PEER_MAX 64
+/* A request is a query: if it is not all here by then, it never will be. */
+#define READ_TIMEOUT_MS 60000
 
 struct gateway {
 	struct loop *loop;
@@ -239,6 +243,8 @@ int gateway_open(struct loop *loop, const struct gateway_options *options, struc
 			.tls = &gateway->tls,
 			.handler = serve,
 			.context = gateway,
+			.connections_per_peer_max = CONNECTIONS_PER_PEER_MAX,
+			.read_timeout_ms = READ_TIMEOUT_MS,
 			.metrics = options->metrics,
 			.on_refuse = on_refuse,
 		};

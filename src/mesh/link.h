@@ -4,7 +4,8 @@
  * One link file (YAML) per cluster lies in a directory that is watched; adding, changing or
  * removing a file adds, re-dials or removes the link, nothing else is touched. Each link keeps one
  * HTTP/2 session over mutual TLS open, follows the gateway's catalogue of exports over it, and
- * carries requests to exports.
+ * carries requests to exports. Before a certificate of either side expires another session takes
+ * its place; calls under way end over the old one.
  *
  * The set is owned by one loop; links_call and links_snapshot may be used from any other thread.
  */

@@ -274,7 +274,8 @@ void link_calls_fail(struct link *link, const struct err *reason) {
 	while (link->waiting) {
 		fail(link->waiting, reason);
 	}
-	/* A session ends its calls before it goes; what is left belongs to one that we end. */
+	/* A session ends its calls before it goes; what is left belongs to one that we end, or to
+	 * the one before it. */
 	while (link->active) {
 		struct link_call *call = link->active;
 		http_call_cancel(call->http);

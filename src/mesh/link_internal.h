@@ -16,6 +16,11 @@
 #include "mesh/link.h"
 #include "mesh/link_file.h"
 
+struct link_bytes {
+	uint64_t received;
+	uint64_t sent;
+};
+
 /* One file's link. */
 struct link {
 	struct links *links; /* A reference. */
@@ -29,17 +34,20 @@ struct link {
 	struct tls_options tls;
 	struct stream *stream; /* While dialling. */
 	struct http_session *session;
+	struct http_session *old_session; /* Its last calls end; 'session' took its place. */
 	struct http_call *catalogue_call;
 	struct buf line;    /* The catalogue's line so far. */
 	struct err failure; /* Why we ended the session; code 0: somebody else did. */
 	size_t next_index;  /* The address to try next. */
 	size_t tried;       /* Addresses tried since it last worked. */
 	struct backoff backoff;
-	struct timer timer; /* To dial again; while connected, for the catalogue's silence. */
+	struct timer timer;       /* To dial again; while connected, for the catalogue's silence. */
+	struct timer renewal;     /* Before a certificate of the session's expires. */
+	int64_t own_not_after_ms; /* Of what we presented when we dialled. */
 	struct link_call *waiting; /* For the first connection. */
-	struct link_call *active;  /* Over the session. */
-	uint64_t counted_received; /* Of the session's bytes. */
-	uint64_t counted_sent;
+	struct link_call *active;  /* Over the sessions. */
+	struct link_bytes counted; /* Of the sessions' bytes. */
+	struct link_bytes old_counted;
 
 	/* Guarded. */
 	size_t address_index; /* In use, or tried last. */
@@ -101,7 +109,7 @@ void link_start(struct link *link);
 void link_remove(struct link *link, const char *why);
 /* Dials at once if it waits for that. */
 void link_retry(struct link *link);
-/* Adds what the session moved since the last time to the counters. */
+/* Adds what the sessions moved since the last time to the counters. */
 void link_count_bytes(struct link *link);
 /* Frees all of it but the list it stands in. */
 void link_free(struct link *link);

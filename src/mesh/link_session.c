@@ -2,6 +2,10 @@
  * One link's connection. It is up once the gateway has sent its catalogue: in TLS 1.3 a client is
  * through with the handshake before the server has judged its certificate, so only an answer shows
  * that both sides accept each other.
+ *
+ * A session does not outlive the certificates it was opened with: some time before the first of
+ * them expires another takes its place, with those that are current then, while the old one's calls
+ * end.
  */
 #include "base/check.h"
 #include "base/log.h"
@@ -14,6 +18,10 @@
 #define DIAL_TIMEOUT_MS 10000
 /* Before the next address of several is tried. */
 #define NEXT_ADDRESS_MS 50
+/* A session is renewed this part of what its certificates have left before their end, at most so
+ * long before. */
+#define RENEWAL_PART 0.1
+#define RENEWAL_MS_MAX (10 * 60 * 1000)
 
 static struct loop *loop_of(const struct link *link) {
 	return link->links->loop;
@@ -38,32 +46,38 @@ static void set_state(struct link *link, enum link_state state, const char *why)
 	set_gauge(link->up_metric, state == LINK_UP);
 }
 
-void link_count_bytes(struct link *link) {
-	if (!link->session) {
+static void count_bytes(
+	struct link *link, const struct http_session *session, struct link_bytes *counted) {
+	if (!session) {
 		return;
 	}
-	uint64_t received = http_session_received_bytes(link->session);
-	uint64_t sent = http_session_sent_bytes(link->session);
-	uint64_t received_more = received - link->counted_received;
-	uint64_t sent_more = sent - link->counted_sent;
-	if (received_more == 0 && sent_more == 0) {
+	uint64_t received = http_session_received_bytes(session) - counted->received;
+	uint64_t sent = http_session_sent_bytes(session) - counted->sent;
+	if (received == 0 && sent == 0) {
 		return;
 	}
-	link->counted_received = received;
-	link->counted_sent = sent;
+	counted->received += received;
+	counted->sent += sent;
 	lock_take(&link->links->lock);
-	link->received_bytes += received_more;
-	link->sent_bytes += sent_more;
+	link->received_bytes += received;
+	link->sent_bytes += sent;
 	lock_drop(&link->links->lock);
 	if (link->received_metric) {
-		metric_add(link->received_metric, (double)received_more);
-		metric_add(link->sent_metric, (double)sent_more);
+		metric_add(link->received_metric, (double)received);
+		metric_add(link->sent_metric, (double)sent);
 	}
 }
 
+void link_count_bytes(struct link *link) {
+	count_bytes(link, link->session, &link->counted);
+	count_bytes(link, link->old_session, &link->old_counted);
+}
+
 void link_free(struct link *link) {
-	CHECK(!link->stream && !link->session && !link->waiting && !link->active);
+	CHECK(!link->stream && !link->session && !link->old_session);
+	CHECK(!link->waiting && !link->active);
 	loop_timer_clear(loop_of(link), &link->timer);
+	loop_timer_clear(loop_of(link), &link->renewal);
 	buf_deinit(&link->line);
 	arena_deinit(&link->exports_arena);
 	arena_deinit(&link->arena);
@@ -72,10 +86,16 @@ void link_free(struct link *link) {
 	free(link);
 }
 
+static void free_if_gone(struct link *link) {
+	if (!link->stream && !link->session && !link->old_session) {
+		link_free(link);
+	}
+}
+
 /* The connection is gone, or never came to be. */
 static void go_down(struct link *link, const struct err *reason) {
 	if (link->is_removed) {
-		link_free(link);
+		free_if_gone(link);
 		return;
 	}
 	bool was_up = link->state == LINK_UP;
@@ -106,9 +126,17 @@ static void on_session_close(struct http_session *session, const struct err *rea
 	struct link *link = http_session_context(session);
 	struct err err = { 0 };
 	link_count_bytes(link);
+	if (session == link->old_session) {
+		link->old_session = NULL;
+		if (link->is_removed) {
+			free_if_gone(link);
+		}
+		return;
+	}
 	link->session = NULL;
 	link->catalogue_call = NULL;
 	loop_timer_clear(loop_of(link), &link->timer);
+	loop_timer_clear(loop_of(link), &link->renewal);
 	if (link->failure.code != 0) {
 		err = link->failure;
 	} else if (reason) {
@@ -246,17 +274,29 @@ static const struct http_call_ops catalogue_ops = {
 	.on_end = on_catalogue_end,
 };
 
+static void plan_renewal(struct link *link, int64_t peer_not_after_ms) {
+	int64_t end_ms = peer_not_after_ms < link->own_not_after_ms ? peer_not_after_ms
+								    : link->own_not_after_ms;
+	int64_t left_ms = end_ms - clock_now_ms(loop_clock(loop_of(link)));
+	double early_ms = RENEWAL_PART * (double)left_ms;
+	early_ms = early_ms < RENEWAL_MS_MAX ? early_ms : RENEWAL_MS_MAX;
+	/* From half of it on, so that many links do not do it together. */
+	early_ms *= 0.5 + 0.5 * rand_unit(&link->links->rand);
+	int64_t wait_ms = left_ms - (int64_t)early_ms;
+	loop_timer_after_ms(loop_of(link), &link->renewal, wait_ms > 0 ? wait_ms : 0);
+}
+
 static void on_open(struct stream *stream) {
 	struct link *link = stream_context(stream);
 	const struct tls_peer *peer = stream_peer(stream);
+	plan_renewal(link, peer->not_after_ms);
 	lock_take(&link->links->lock);
 	(void)snprintf(link->identity, sizeof(link->identity), "%s", peer->identity);
 	link->cert_not_after_ms = peer->not_after_ms;
 	lock_drop(&link->links->lock);
 	set_gauge(link->expiry_metric, (double)(peer->not_after_ms / MS_PER_S));
 	link->stream = NULL;
-	link->counted_received = 0;
-	link->counted_sent = 0;
+	link->counted = (struct link_bytes){ 0 };
 	link->failure = (struct err){ 0 };
 	buf_reset(&link->line);
 	link->session = http_session_new(stream, &(struct http_session_options){
@@ -305,6 +345,9 @@ static void dial(struct link *link) {
 	lock_take(&link->links->lock);
 	link->address_index = link->next_index;
 	lock_drop(&link->links->lock);
+	struct tls_identity *own = tls_slot_get(link->links->slot);
+	link->own_not_after_ms = tls_identity_not_after_ms(own);
+	tls_identity_unref(own);
 	link->stream = stream_connect(loop_of(link), address->host.ptr, address->port,
 		&(struct stream_options){
 			.ops = &dial_ops,
@@ -326,6 +369,29 @@ static void on_timer(struct timer *timer) {
 	end_session(link, &err);
 }
 
+/* Calls begun from here on wait for the new session; a moment, if the gateway is well. */
+static void on_renewal(struct timer *timer) {
+	struct link *link = CONTAINER_OF(timer, struct link, renewal);
+	if (link->state != LINK_UP || link->old_session) {
+		return; /* The certificate's end is the session's then. */
+	}
+	log_debug("link renewed", KV("cluster", link->config.cluster.ptr));
+	link_count_bytes(link);
+	link->old_session = link->session;
+	link->old_counted = link->counted;
+	link->session = NULL;
+	loop_timer_clear(loop_of(link), &link->timer);
+	if (link->catalogue_call) {
+		struct http_call *call = link->catalogue_call;
+		link->catalogue_call = NULL;
+		http_call_cancel(call);
+	}
+	http_session_close(link->old_session);
+	set_state(link, LINK_CONNECTING, "");
+	link->next_index = link->address_index;
+	dial(link);
+}
+
 void link_start(struct link *link) {
 	static const char *const protocols[] = { "h2", NULL };
 	link->tls = (struct tls_options){
@@ -335,6 +401,7 @@ void link_start(struct link *link) {
 		.expect_identity = link->config.identity.ptr,
 	};
 	link->timer.run = on_timer;
+	link->renewal.run = on_renewal;
 	set_state(link, LINK_CONNECTING, "");
 	dial(link);
 }
@@ -352,12 +419,19 @@ void link_remove(struct link *link, const char *why) {
 	(void)err_set(&err, ERR_CLOSED, "the link was removed: %s", why);
 	link->is_removed = true;
 	loop_timer_clear(loop_of(link), &link->timer);
+	loop_timer_clear(loop_of(link), &link->renewal);
 	link_calls_fail(link, &err);
+	bool is_gone = !link->session && !link->stream && !link->old_session;
+	if (link->old_session) {
+		http_session_abort(link->old_session);
+	}
 	if (link->session) {
 		http_session_abort(link->session);
 	} else if (link->stream) {
 		stream_abort(link->stream, NULL);
-	} else {
+	}
+	/* Otherwise the last of them frees it, from the loop. */
+	if (is_gone) {
 		link_free(link);
 	}
 }

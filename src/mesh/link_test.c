@@ -339,6 +339,67 @@ static void a_renewed_certificate_is_used_without_a_restart(void **state) {
 	world_deinit(&world);
 }
 
+static int64_t first_since_ms;
+
+static bool is_up_again(const struct link_status *status) {
+	return status->state == LINK_UP && status->since_ms > first_since_ms;
+}
+
+/* Until what the hub presents from now on has the lifetime given. */
+static void wait_for_hub_leaf(struct world *world, bool is_short) {
+	int64_t end_ns = clock_mono_ns(clock_system()) + TEST_WAIT_NS;
+	bool is_seen = false;
+	do {
+		lock_take(&world->lock);
+		(void)condition_wait_for(&world->changed, &world->lock, NS_PER_S / 50);
+		lock_drop(&world->lock);
+		struct tls_identity *own = tls_slot_get(trust_identity_slot(world->hub_identity));
+		int64_t left_ms = tls_identity_not_after_ms(own) - clock_now_ms(clock_system());
+		tls_identity_unref(own);
+		is_seen = (left_ms < 60 * MS_PER_S) == is_short;
+		assert_true(clock_mono_ns(clock_system()) < end_ns);
+	} while (!is_seen);
+}
+
+/*
+ * The link moves to the new certificate in time, what was under way goes on; the gateway cuts what
+ * outlives the old one.
+ */
+static void no_session_outlives_its_certificate(void **state) {
+	(void)state;
+	struct world world;
+	AUTO(arena_deinit) struct arena arena = { 0 };
+	struct err err = { 0 };
+	world_init(&world);
+	(void)world_wait_link(&world, "west", world_is_up, &arena);
+	world_sign(&world, world.issuers[1], "hub", "hub-tls", 5 * MS_PER_S);
+	wait_for_hub_leaf(&world, true);
+	world_write_link(&world, "brief", GATEWAY_IDENTITY, world.gateway_port);
+	first_since_ms = world_wait_link(&world, "brief", world_is_up, &arena).since_ms;
+	struct link_request request = world_request("/api/v1/labels");
+	request.cluster = STR("brief");
+	struct link_call *kept = link_call_start(world.links, &request);
+	world_wait_count(&world, &world.asked, 0);
+	world_sign(&world, world.issuers[1], "hub", "hub-tls", 0);
+	wait_for_hub_leaf(&world, false);
+
+	first_since_ms = world_wait_link(&world, "brief", is_up_again, &arena).since_ms;
+	assert_int_equal(world.aborted, 0);
+	struct link_response response;
+	request.target = STR("/api/v1/query");
+	assert_ok(call(&world, &request, &arena, &response, &err), err);
+	world_wait_count(&world, &world.aborted, 0);
+	assert_int_equal(link_call_wait(kept, &arena, &response, &err), ERR_CLOSED);
+	assert_ok(call(&world, &request, &arena, &response, &err), err);
+	assert_int_equal(
+		world_wait_link(&world, "brief", world_is_up, &arena).since_ms, first_since_ms);
+	AUTO(buf_deinit) struct buf metrics = { 0 };
+	metric_write(world.metrics, &metrics);
+	assert_non_null(
+		strstr(buf_text(&metrics), "atoll_gateway_refused_total{reason=\"expired\"} 1\n"));
+	world_deinit(&world);
+}
+
 static void wait_until_gone(struct world *world) {
 	int64_t end_ns = clock_mono_ns(clock_system()) + TEST_WAIT_NS;
 	size_t count = 1;
@@ -509,6 +570,7 @@ int main(void) {
 		TEST(a_gateway_of_another_name_is_not_believed),
 		TEST(a_wrong_anchor_is_told_with_both_digests),
 		TEST(a_renewed_certificate_is_used_without_a_restart),
+		TEST(no_session_outlives_its_certificate),
 		TEST(a_removed_file_takes_link_calls_and_metrics_with_it),
 		TEST(a_malformed_file_harms_no_other_link),
 		TEST(a_service_that_is_down_is_told_in_a_sentence),

@@ -36,6 +36,9 @@ const char *refusal_reason(const struct err *refusal) {
 	if (refusal->code == ERR_TIMEOUT) {
 		return "timeout";
 	}
+	if (refusal->code == ERR_LIMIT) {
+		return "limit";
+	}
 	if (refusal->code != ERR_DENIED) {
 		return refusal->code == ERR_IO ? "protocol" : "other";
 	}

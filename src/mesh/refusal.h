@@ -9,7 +9,7 @@
 /*
  * One of "no_certificate", "wrong_anchor", "expired", "not_yet_valid", "name_constraint",
  * "identity" (what our own verifier refused), "certificate" (anything else about it), "protocol",
- * "timeout", "other".
+ * "timeout", "limit" (too many connections), "other".
  */
 const char *refusal_reason(const struct err *refusal);
 
