@@ -388,6 +388,11 @@ static int rewrite_call(
 		reach_of(planner, call->u.call.args[0], routes) == REACH_LOCAL) {
 		return split_absent(planner, slot, scope, routes);
 	}
+	if (id == FUNCTION_INFO) {
+		/* Its second argument would ask for every series with such a label. */
+		return err_set(err, ERR_ABSENT,
+			"info() over several clusters is not supported yet: ask one of them");
+	}
 	for (size_t i = 0; i < call->u.call.count; i++) {
 		struct expr *arg = expr_unparen(call->u.call.args[i]);
 		if (arg->kind == EXPR_RANGE) {

@@ -2,7 +2,7 @@
  * absent and absent_over_time: 1 at the steps at which nothing is there.
  */
 #include "promql/call.h"
-#include "promql/samples.h"
+#include "promql/extended.h"
 
 struct absent {
 	struct stream stream;
@@ -152,6 +152,8 @@ int call_open_absent_over_time(
 	int rc = absent ? absent_init(absent, ev, arg, grid) : ERR_LIMIT;
 
 	rc = rc < 0 ? rc : samples_open(ev, arg, grid, &absent->samples);
+	rc = rc < 0 ? rc
+		    : extended_check(ev, samples_shape(absent->samples), call->u.call.function);
 	if (rc < 0) {
 		return rc;
 	}

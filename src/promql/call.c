@@ -98,6 +98,7 @@ static open_fn *const openers[FUNCTION_COUNT] = {
 	[FUNCTION_HOUR] = call_open_each,
 	[FUNCTION_IDELTA] = call_open_range,
 	[FUNCTION_INCREASE] = call_open_range,
+	[FUNCTION_INFO] = call_open_info,
 	[FUNCTION_IRATE] = call_open_range,
 	[FUNCTION_LABEL_JOIN] = call_open_label_join,
 	[FUNCTION_LABEL_REPLACE] = call_open_label_replace,

@@ -35,6 +35,9 @@ MUST_USE int call_open_absent_over_time(
 /* histogram_quantile, histogram_quantiles, histogram_fraction of classic buckets. */
 MUST_USE int call_open_buckets(
 	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+/* info: labels of info series. */
+MUST_USE int call_open_info(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
 MUST_USE int call_open_label_replace(
 	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
 MUST_USE int call_open_label_join(

@@ -69,7 +69,7 @@ static void make_duration(struct query *query) {
 
 static void make_shift(struct query *query) {
 	static const char *const words[] = { "", "", "", " offset 30s", " offset -1m", " @ 100",
-		" @ 100.5 offset 1m", " @ start()", " @ end()" };
+		" @ 100.5 offset 1m", " @ start()", " @ end()", " smoothed" };
 	const char *word = PICK(query->choices, words);
 
 	query->sees_grid |= strstr(word, "()") != NULL;
@@ -78,7 +78,7 @@ static void make_shift(struct query *query) {
 
 static void make_selector(struct query *query) {
 	static const char *const words[] = { "m", "n", "h_bucket", "{__name__=~\"m|n\"}",
-		"m{a=\"1\"}", "{a!=\"\"}", "n{b=~\"x|\"}", "m{a=\"none\"}" };
+		"m{job=\"1\"}", "{job!=\"\"}", "n{b=~\"x|\"}", "m{job=\"none\"}" };
 
 	add(query, PICK(query->choices, words));
 }
@@ -92,12 +92,15 @@ static void make_range(struct query *query, size_t depth) {
 		if (take(query->choices) % 4 != 0) {
 			make_duration(query);
 		}
+		add(query, "]");
 	} else {
+		static const char *const ends[] = { "]", "]", "]", "] anchored", "] smoothed" };
+
 		make_selector(query);
 		add(query, "[");
 		make_duration(query);
+		add(query, PICK(query->choices, ends));
 	}
-	add(query, "]");
 	make_shift(query);
 }
 
@@ -112,8 +115,8 @@ static void make_aggregated(struct query *query, size_t depth, bool is_sensitive
 }
 
 static void make_grouping(struct query *query) {
-	static const char *const words[] = { "", "", " by (a)", " by (a, b)", " without (b)",
-		" by (le)", " without (le, a)", " by (__name__)" };
+	static const char *const words[] = { "", "", " by (job)", " by (job, b)", " without (b)",
+		" by (le)", " without (le, job)", " by (__name__)" };
 
 	add(query, PICK(query->choices, words));
 }
@@ -154,8 +157,8 @@ static void make_operator(struct query *query) {
 }
 
 static void make_matching(struct query *query, bool is_set) {
-	static const char *const words[] = { "", "on (a) ", "on (a, b) ", "ignoring (b) ", "on () ",
-		"ignoring (a, b, le) " };
+	static const char *const words[] = { "", "on (job) ", "on (job, b) ", "ignoring (b) ",
+		"on () ", "ignoring (job, b, le) " };
 	static const char *const groups[] = { "", "group_left ", "group_right () ",
 		"group_left (b) ", "fill (0) ", "fill_left (1) ", "group_left () fill_right (2) " };
 	const char *word = PICK(query->choices, words);
@@ -223,17 +226,19 @@ static void make_vector_call(struct query *query, size_t depth) {
 		{ "ln(", ")" }, { "sgn(", ")" }, { "hour(", ")" }, { "month(", ")" },
 		{ "days_in_month(", ")" }, { "round(", ", 0.3)" }, { "clamp(", ", 0, 2)" },
 		{ "clamp_max(", ", 1)" }, { "absent(", ")" }, { "timestamp(", ")" },
-		{ "sort(", ")" }, { "sort_desc(", ")" }, { "sort_by_label(", ", \"a\")" },
-		{ "label_replace(", ", \"b\", \"$1\", \"a\", \"(.*)\")" },
-		{ "label_replace(", ", \"a\", \"\", \"\", \"\")" },
-		{ "label_replace(", ", \"__name__\", \"o\", \"a\", \".*\")" },
-		{ "label_join(", ", \"b\", \"-\", \"a\", \"b\")" },
+		{ "sort(", ")" }, { "sort_desc(", ")" }, { "sort_by_label(", ", \"job\")" },
+		{ "label_replace(", ", \"b\", \"$1\", \"job\", \"(.*)\")" },
+		{ "label_replace(", ", \"job\", \"\", \"\", \"\")" },
+		{ "label_replace(", ", \"__name__\", \"o\", \"job\", \".*\")" },
+		{ "label_join(", ", \"b\", \"-\", \"job\", \"b\")" },
 		{ "histogram_quantile(0.5, ", ")" },
 		{ "histogram_quantiles(", ", \"q\", 0.1, 0.9)" },
-		{ "histogram_fraction(0, 1, ", ")" }, { "-", "" }, { "(", ")" }, { "+", "" } };
+		{ "histogram_fraction(0, 1, ", ")" }, { "info(", ", {__name__=\"n\"})" },
+		{ "info(", ", {__name__=~\"m|n\", b=~\"x|\"})" }, { "-", "" }, { "(", ")" },
+		{ "+", "" } };
 	size_t index = take(query->choices) % ARRAY_COUNT(words);
 
-	query->regroups |= words[index][0][0] == 'h' || words[index][0][0] == 's';
+	query->regroups |= strchr("his", words[index][0][0]) != NULL;
 	add(query, words[index][0]);
 	make_vector(query, depth - 1);
 	add(query, words[index][1]);
@@ -314,7 +319,7 @@ static double make_value(struct choices *choices, double before) {
 
 static void make_series(struct choices *choices, struct test_store *store) {
 	static const char *const names[] = { "m", "n", "h_bucket" };
-	static const char *const as[] = { "1", "2", "3", "" };
+	static const char *const jobs[] = { "1", "2", "3", "" };
 	static const char *const bs[] = { "x", "y", "" };
 	static const char *const les[] = { "0.1", "1", "+Inf", "bad", "1.0" };
 	const char *name = PICK(choices, names);
@@ -327,7 +332,7 @@ static void make_series(struct choices *choices, struct test_store *store) {
 	double value = 0;
 
 	pairs[0] = (struct label){ LABEL_NAME, str_of(name) };
-	pairs[1] = (struct label){ STR("a"), str_of(PICK(choices, as)) };
+	pairs[1] = (struct label){ STR("job"), str_of(PICK(choices, jobs)) };
 	pairs[2] = (struct label){ STR("b"), str_of(PICK(choices, bs)) };
 	pairs[3] = (struct label){ STR("le"),
 		name[0] == 'h' ? str_of(PICK(choices, les)) : STR_EMPTY };

@@ -1,6 +1,7 @@
 #include "promql/range.h"
 
 #include "promql/call.h"
+#include "promql/extended.h"
 #include "promql/function.h"
 #include "promql/names.h"
 
@@ -218,6 +219,10 @@ int call_open_range(
 	}
 	CHECK(range->source != NULL);
 	range->call.shape = samples_shape(range->source);
+	rc = extended_check(ev, range->call.shape, call->u.call.function);
+	if (rc < 0) {
+		return rc;
+	}
 	if (!range->keeps_name) {
 		rc = name_drop_init(&range->drop, ev, input, grid->count, true);
 	}

@@ -1,6 +1,7 @@
 /*
  * Functions of counters and of differences: rate and its kin.
  */
+#include "promql/extended.h"
 #include "promql/range.h"
 
 /*
@@ -125,14 +126,23 @@ static inline __attribute__((always_inline)) int extrapolate(
 }
 
 int rate_run(struct range_call *call, struct column *out) {
+	if (call->shape->is_extended) {
+		return extended_run(call, out, true, call->shape->range_s);
+	}
 	return extrapolate(call, out, true, call->shape->range_s);
 }
 
 int increase_run(struct range_call *call, struct column *out) {
+	if (call->shape->is_extended) {
+		return extended_run(call, out, true, 0);
+	}
 	return extrapolate(call, out, true, 0);
 }
 
 int delta_run(struct range_call *call, struct column *out) {
+	if (call->shape->is_extended) {
+		return extended_run(call, out, false, 0);
+	}
 	return extrapolate(call, out, false, 0);
 }
 
@@ -173,22 +183,28 @@ int idelta_run(struct range_call *call, struct column *out) {
 	return windows_run(call, out, idelta_window);
 }
 
-static bool resets_window(
-	struct range_call *call UNUSED, const struct window *window, double *out) {
+static bool resets_window(struct range_call *call, const struct window *window, double *out) {
+	size_t first = 0;
 	size_t count = 0;
 
-	for (size_t i = 1; i < window->count; i++) {
+	if (call->shape->is_extended && !extended_anchor(call, window, &first)) {
+		return false;
+	}
+	for (size_t i = first + 1; i < window->count; i++) {
 		count += window->values[i] < window->values[i - 1];
 	}
 	*out = (double)count;
 	return true;
 }
 
-static bool changes_window(
-	struct range_call *call UNUSED, const struct window *window, double *out) {
+static bool changes_window(struct range_call *call, const struct window *window, double *out) {
+	size_t first = 0;
 	size_t count = 0;
 
-	for (size_t i = 1; i < window->count; i++) {
+	if (call->shape->is_extended && !extended_anchor(call, window, &first)) {
+		return false;
+	}
+	for (size_t i = first + 1; i < window->count; i++) {
 		double value = window->values[i];
 		double before = window->values[i - 1];
 

@@ -1,6 +1,6 @@
 #include "promql/result.h"
 
-#include "promql/samples.h"
+#include "promql/extended.h"
 
 #include <stdlib.h>
 
@@ -244,8 +244,13 @@ int result_raw(struct eval *ev, struct expr *expr, const struct grid *grid, stru
 	size_t capacity = 0;
 	size_t count = 0;
 	struct samples samples;
+	const struct window_shape *shape;
 	int rc = samples_open(ev, expr, grid, &source);
 
+	if (rc < 0) {
+		return rc;
+	}
+	shape = samples_shape(source);
 	while (rc == 0 && (rc = samples_next(source, &samples)) > 0) {
 		if (count == capacity) {
 			size_t more = capacity ? capacity * 2 : 16;
@@ -261,7 +266,14 @@ int result_raw(struct eval *ev, struct expr *expr, const struct grid *grid, stru
 			items = grown;
 			capacity = more;
 		}
-		rc = eval_hold(ev, samples.count);
+		if (shape->is_extended) {
+			rc = extended_raw(ev, shape, window_end(shape, grid->start_ms), &samples);
+		}
+		if (rc >= 0 && samples.count == 0) {
+			rc = 0;
+			continue;
+		}
+		rc = rc < 0 ? rc : eval_hold(ev, samples.count);
 		rc = rc < 0 ? rc : copy_raw(ev, &samples, arena, &items[count]);
 		eval_count(ev, samples.count);
 		count++;

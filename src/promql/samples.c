@@ -40,14 +40,17 @@ static int open_range(
 	const struct selector *selector = &expr->u.range.selector->u.selector;
 	struct eval *ev = source->ev;
 
-	if (selector->anchored || selector->smoothed) {
-		return err_set(ev->err, ERR_ABSENT, "the %s modifier is not built yet",
-			selector->anchored ? "anchored" : "smoothed");
-	}
 	source->shape = shape_of(&selector->shift, expr->u.range.range.ms);
+	source->shape.is_extended = selector->anchored || selector->smoothed;
+	source->shape.is_smoothed = selector->smoothed;
+	source->shape.before_ms = source->shape.is_extended ? ev->lookback_ms : 0;
+	source->shape.after_ms = selector->smoothed ? ev->lookback_ms : 0;
 	return leaf_open(ev, selector,
-		window_end(&source->shape, grid->start_ms) - source->shape.range_ms + 1,
-		window_end(&source->shape, grid_time(grid, grid->count - 1)), &source->leaf);
+		window_end(&source->shape, grid->start_ms) - source->shape.range_ms -
+			source->shape.before_ms + 1,
+		window_end(&source->shape, grid_time(grid, grid->count - 1)) +
+			source->shape.after_ms,
+		&source->leaf);
 }
 
 /* The multiples of the step in (first - range, last]. Returns false when there are none. */
@@ -111,8 +114,7 @@ int samples_open(
 	return 0;
 }
 
-/* Stale markers only end an instant's lookback; a range skips them. */
-static size_t remove_stale(struct sample_column *samples) {
+void samples_remove_stale(struct sample_column *samples) {
 	size_t kept = 0;
 
 	while (kept < samples->count && !is_stale(samples->values[kept])) {
@@ -124,7 +126,7 @@ static size_t remove_stale(struct sample_column *samples) {
 			samples->values[kept++] = samples->values[i];
 		}
 	}
-	return kept;
+	samples->count = kept;
 }
 
 static int next_selected(struct samples_source *source, struct samples *out) {
@@ -136,7 +138,7 @@ static int next_selected(struct samples_source *source, struct samples *out) {
 		if (rc <= 0) {
 			return rc;
 		}
-		leaf->samples.count = remove_stale(&leaf->samples);
+		samples_remove_stale(&leaf->samples);
 		if (leaf->samples.count > 0) {
 			break;
 		}

@@ -19,6 +19,11 @@ struct samples {
  * shift]; when fixed, (fixed - range, fixed] at each step. */
 struct window_shape {
 	int64_t range_ms;
+	/* anchored and smoothed see this much before and after their windows, too. */
+	int64_t before_ms;
+	int64_t after_ms;
+	bool is_extended; /* anchored or smoothed */
+	bool is_smoothed;
 	double range_s;
 	int64_t shift_ms;
 	bool is_fixed;
@@ -34,6 +39,8 @@ MUST_USE int samples_open(
  * error. */
 MUST_USE int samples_next(struct samples_source *source, struct samples *out);
 const struct window_shape *samples_shape(const struct samples_source *source);
+/* Stale markers only end an instant's lookback; a range skips them. */
+void samples_remove_stale(struct sample_column *samples);
 
 /* The samples of a window at one time, for a range vector that is itself the answer. */
 static inline int64_t window_end(const struct window_shape *shape, int64_t step_ms) {

@@ -3,6 +3,8 @@
  */
 #include "promql/select.h"
 
+#include "promql/extended.h"
+
 #include "base/check.h"
 
 struct select_stream {
@@ -13,6 +15,7 @@ struct select_stream {
 	struct column column;
 	bool is_fixed; /* With @: each step looks at the same time. */
 	bool takes_times;
+	bool is_smoothed;
 	int64_t shift_ms; /* What is added to a step to get the time it looks at. */
 	int64_t fixed_ms;
 };
@@ -49,6 +52,32 @@ static void look_back(struct select_stream *select, const struct sample_column *
 	}
 }
 
+/* Gives each step a value from the samples of a lookback before and after its time. */
+static void look_around(struct select_stream *select, struct sample_column *samples) {
+	const int64_t *times_ms = samples->times_ms;
+	int64_t lookback_ms = select->ev->lookback_ms;
+	struct column *column = &select->column;
+	size_t low = 0;
+	size_t high = 0;
+
+	samples_remove_stale(samples);
+	memset(column->present, 0, step_words(select->grid->count) * sizeof(*column->present));
+	for (size_t i = 0; i < select->grid->count; i++) {
+		int64_t time_ms = look_time(select, i);
+
+		while (high < samples->count && times_ms[high] <= time_ms + lookback_ms) {
+			high++;
+		}
+		while (low < high && times_ms[low] <= time_ms - lookback_ms) {
+			low++;
+		}
+		if (low < high && extended_point(times_ms + low, samples->values + low, high - low,
+					  time_ms, &column->values[i])) {
+			present_set(column->present, i);
+		}
+	}
+}
+
 static int select_next(struct stream *stream, struct column *out) {
 	struct select_stream *select = CONTAINER_OF(stream, struct select_stream, stream);
 	size_t steps = select->grid->count;
@@ -67,7 +96,11 @@ static int select_next(struct stream *stream, struct column *out) {
 		if (rc < 0) {
 			return rc;
 		}
-		look_back(select, &select->leaf->samples);
+		if (select->is_smoothed) {
+			look_around(select, &select->leaf->samples);
+		} else {
+			look_back(select, &select->leaf->samples);
+		}
 		count = present_count(select->column.present, steps);
 		if (count > 0) {
 			eval_count(select->ev, count);
@@ -89,15 +122,12 @@ int select_open(struct eval *ev, const struct selector *selector, const struct g
 	if (!select) {
 		return ERR_LIMIT;
 	}
-	if (selector->smoothed || selector->anchored) {
-		return err_set(ev->err, ERR_ABSENT, "the %s modifier is not built yet",
-			selector->smoothed ? "smoothed" : "anchored");
-	}
 	*select = (struct select_stream){
 		.stream = { .next = select_next },
 		.ev = ev,
 		.grid = grid,
 		.takes_times = takes_times,
+		.is_smoothed = selector->smoothed && !takes_times,
 		.is_fixed = shift->at == AT_TIME,
 		.shift_ms = -shift->offset.ms,
 		.fixed_ms = shift->at_ms - shift->offset.ms,
@@ -105,6 +135,7 @@ int select_open(struct eval *ev, const struct selector *selector, const struct g
 	CHECK(shift->at == AT_NONE || shift->at == AT_TIME);
 	first_ms = look_time(select, 0) - ev->lookback_ms + 1;
 	last_ms = look_time(select, grid->count - 1);
+	last_ms += select->is_smoothed ? ev->lookback_ms : 0;
 	rc = leaf_open(ev, selector, first_ms, last_ms, &select->leaf);
 	if (rc < 0) {
 		return rc;

@@ -31,10 +31,10 @@ static void find_spans(
 	for (size_t i = 0; i < grid->count; i++) {
 		int64_t end_ms = window_end(shape, grid_time(grid, i));
 
-		while (high < windows->count && times_ms[high] <= end_ms) {
+		while (high < windows->count && times_ms[high] <= end_ms + shape->after_ms) {
 			high++;
 		}
-		while (low < high && times_ms[low] <= end_ms - shape->range_ms) {
+		while (low < high && times_ms[low] <= end_ms - shape->range_ms - shape->before_ms) {
 			low++;
 		}
 		windows->spans[i] = (struct span){ (uint32_t)low, (uint32_t)high };
