@@ -59,7 +59,7 @@ static void add(struct query *query, const char *text) {
 }
 
 static void make_duration(struct query *query) {
-	static const char *const words[] = { "1m", "15s", "30s", "45s", "2m", "5m", "7s", "1ms",
+	static const char *const words[] = { "1m", "15s", "30s", "45s", "2m", "5m", "7s", "1s",
 		"1m + 15s", "max_of(step(), 1m)", "range() + 1s" };
 	const char *word = PICK(query->choices, words);
 
