@@ -10,6 +10,7 @@ import { missingClusters } from './notes';
 const CARDS_MAX = 12;
 const LINES_FIRST = 30;
 const SPARK_MIN = 4;
+const EXPORTS_SHOWN = 3;
 const CERT_SOON_MS = 2 * 3600_000;
 const ORDER = { down: 0, connecting: 1, up: 2 };
 
@@ -90,34 +91,44 @@ function Facts({ one }: { one: Cluster }) {
 	);
 }
 
-function Card({ one, isMissing }: { one: Cluster; isMissing: boolean }) {
+// What it offers, and what failed of late.
+function Badges({ one }: { one: Cluster }) {
 	const failed = one.errors - (flows.value[one.cluster]?.errorsAtFirst ?? one.errors);
+	const names = one.exports.map((e) => e.name);
+	const more = names.length - EXPORTS_SHOWN;
+	return (
+		<span class="badges">
+			{names.slice(0, EXPORTS_SHOWN).map((name) => <span class="export">{name}</span>)}
+			{more > 0 && <span class="export" title={names.join('\n')}>{more} more</span>}
+			{names.length === 0 && one.state === 'up' && <span>nothing exported</span>}
+			{failed > 0 && (
+				<span class="errors" title={`Requests that failed since this page was opened; ${count(one.errors)} of ${count(one.queries)} since the hub started`}>
+					{count(failed)} failed
+				</span>
+			)}
+		</span>
+	);
+}
+
+function Card({ one, isMissing }: { one: Cluster; isMissing: boolean }) {
 	return (
 		<li class={`card is-${one.state} ${isMissing ? 'is-missing' : ''}`} data-cluster={one.cluster}>
 			<header>
-				<h3>{one.cluster}</h3>
+				<h3 title={`${one.identity}\n${one.address}`}>{one.cluster}</h3>
+				<Badges one={one} />
 				<span class="state">{stateText(one)}</span>
 			</header>
-			{one.state !== 'up' && one.lastError ? (
-				<p class="card-error">{one.lastError}</p>
-			) : (
-				<div class="card-top">
+			{one.state !== 'up' && one.lastError && <p class="card-error">{one.lastError}</p>}
+			<div class="card-body">
+				<div class="size">
 					<p class="big">
 						{one.series === null ? '–' : count(one.series)}
 						<small>series</small>
 					</p>
 					<Sparkline values={flows.value[one.cluster]?.perSecond ?? []} />
 				</div>
-			)}
-			<Facts one={one} />
-			<footer title={`${one.identity}\n${one.address}`}>
-				{one.exports.length ? one.exports.map((e) => <span class="export">{e.name}</span>) : <span>nothing exported</span>}
-				{failed > 0 && (
-					<span class="errors" title={`Requests that failed since this page was opened; ${count(one.errors)} of ${count(one.queries)} since the hub started`}>
-						{count(failed)} failed
-					</span>
-				)}
-			</footer>
+				<Facts one={one} />
+			</div>
 		</li>
 	);
 }

@@ -15,6 +15,8 @@ import { LabelList } from './labels';
 const DRAWN_MAX = 200;
 const ROWS_FIRST = 20;
 const TOOLTIP_MAX = 10;
+// Pixels between two moments on the time axis: hours, minutes and seconds fit, with room.
+const TIME_SPACE = 84;
 
 const LIGHT = ['#0e8f95', '#d9622b', '#5b57c7', '#3f8f3a', '#c23a6b', '#a07a00', '#2a78c8', '#8a4fbd', '#7a6552', '#c24040'];
 const DARK = ['#3fc6cc', '#ff9a5c', '#a3a0ff', '#7fd077', '#ff85ad', '#e3c04b', '#74b8ff', '#cd9bff', '#c9b29c', '#ff8a8a'];
@@ -106,7 +108,7 @@ function plotOptions(lines: Line[], width: number, height: number, onHover: (hov
 		focus: { alpha: 0.35 },
 		scales: { x: { time: true }, y: { range: (_, low, high) => valueRange(low, high) } },
 		axes: [
-			{ stroke: ink, grid: rule, ticks: { ...rule, size: 6 }, font, values: timeLabels() },
+			{ stroke: ink, grid: rule, ticks: { ...rule, size: 6 }, font, space: TIME_SPACE, values: timeLabels() },
 			{ stroke: ink, grid: rule, ticks: { show: false }, font, size: 58, values: (_, ticks) => ticks.map(short) },
 		],
 		series: [{}, ...lines.map(seriesOptions)],
