@@ -54,6 +54,7 @@ struct loop {
 	struct post_queue posts GUARDED;
 	struct post_queue running; /* The batch being run, and then the spare memory. */
 	struct loop_task deferred; /* List heads. */
+	struct loop_task mark;     /* In 'deferred': the end of this round's part. */
 	struct loop_member members;
 	struct signal_watch *signals;
 	char *received;
@@ -129,17 +130,13 @@ static void task_unlink(struct loop_task *task) {
 
 /* Runs what is queued now; what those queue comes in the next round. */
 static void run_deferred(struct loop *loop) {
-	struct loop_task mark = { 0 };
-	mark.prev = loop->deferred.prev;
-	mark.next = &loop->deferred;
-	mark.prev->next = &mark;
-	loop->deferred.prev = &mark;
-	while (loop->deferred.next != &mark) {
+	loop_defer(loop, &loop->mark);
+	while (loop->deferred.next != &loop->mark) {
 		struct loop_task *task = loop->deferred.next;
 		task_unlink(task);
 		task->run(task->context);
 	}
-	task_unlink(&mark);
+	task_unlink(&loop->mark);
 }
 
 static void process(struct loop *loop) {
