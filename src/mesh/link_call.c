@@ -253,7 +253,7 @@ static void begin(void *context) {
 			count_outcome(call, link);
 		}
 		complete(call);
-	} else if (link->state == LINK_UP) {
+	} else if (link->is_ready) {
 		send(call, link);
 	} else {
 		call->link = link;

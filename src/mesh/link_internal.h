@@ -35,6 +35,7 @@ struct link {
 	struct stream *stream; /* While dialling. */
 	struct http_session *session;
 	struct http_session *old_session; /* Its last calls end; 'session' took its place. */
+	bool is_ready;                    /* The session's catalogue has come. */
 	struct http_call *catalogue_call;
 	struct buf line;    /* The catalogue's line so far. */
 	struct err failure; /* Why we ended the session; code 0: somebody else did. */
@@ -44,7 +45,7 @@ struct link {
 	struct timer timer;       /* To dial again; while connected, for the catalogue's silence. */
 	struct timer renewal;     /* Before a certificate of the session's expires. */
 	int64_t own_not_after_ms; /* Of what we presented when we dialled. */
-	struct link_call *waiting; /* For the first connection. */
+	struct link_call *waiting; /* For a session that is ready. */
 	struct link_call *active;  /* Over the sessions. */
 	struct link_bytes counted; /* Of the sessions' bytes. */
 	struct link_bytes old_counted;

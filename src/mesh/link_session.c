@@ -20,7 +20,7 @@
 #define NEXT_ADDRESS_MS 50
 /* A session is renewed this part of what its certificates have left before their end, at most so
  * long before. */
-#define RENEWAL_PART 0.1
+#define RENEWAL_PART 0.2
 #define RENEWAL_MS_MAX (10 * 60 * 1000)
 
 static struct loop *loop_of(const struct link *link) {
@@ -134,6 +134,7 @@ static void on_session_close(struct http_session *session, const struct err *rea
 		return;
 	}
 	link->session = NULL;
+	link->is_ready = false;
 	link->catalogue_call = NULL;
 	loop_timer_clear(loop_of(link), &link->timer);
 	loop_timer_clear(loop_of(link), &link->renewal);
@@ -185,9 +186,12 @@ static void take_exports(struct link *link, const struct catalogue *catalogue) {
 static void come_up(struct link *link) {
 	backoff_reset(&link->backoff);
 	link->tried = 0;
-	log_info("link up", KV("cluster", link->config.cluster.ptr),
-		KV("address", link->config.addresses[link->address_index].text.ptr),
-		KV("identity", link->identity));
+	link->is_ready = true;
+	if (link->state != LINK_UP) {
+		log_info("link up", KV("cluster", link->config.cluster.ptr),
+			KV("address", link->config.addresses[link->address_index].text.ptr),
+			KV("identity", link->identity));
+	}
 	set_state(link, LINK_UP, "");
 	link_calls_send_waiting(link);
 }
@@ -210,7 +214,7 @@ static void take_document(struct link *link, struct str line) {
 	take_exports(link, &catalogue);
 	log_debug("catalogue received", KV("cluster", link->config.cluster.ptr),
 		KV_INT("exports", catalogue.count));
-	if (link->state != LINK_UP) {
+	if (!link->is_ready) {
 		come_up(link);
 	}
 	links_changed(link->links);
@@ -365,14 +369,14 @@ static void on_timer(struct timer *timer) {
 	}
 	struct err err = { 0 };
 	(void)err_set(&err, ERR_TIMEOUT, "no word from the gateway for %d s",
-		(link->state == LINK_UP ? CATALOGUE_SILENCE_MS : DIAL_TIMEOUT_MS) / 1000);
+		(link->is_ready ? CATALOGUE_SILENCE_MS : DIAL_TIMEOUT_MS) / 1000);
 	end_session(link, &err);
 }
 
-/* Calls begun from here on wait for the new session; a moment, if the gateway is well. */
+/* The link stays up; calls begun meanwhile wait for the new session, a moment if all is well. */
 static void on_renewal(struct timer *timer) {
 	struct link *link = CONTAINER_OF(timer, struct link, renewal);
-	if (link->state != LINK_UP || link->old_session) {
+	if (!link->is_ready || link->old_session) {
 		return; /* The certificate's end is the session's then. */
 	}
 	log_debug("link renewed", KV("cluster", link->config.cluster.ptr));
@@ -380,6 +384,7 @@ static void on_renewal(struct timer *timer) {
 	link->old_session = link->session;
 	link->old_counted = link->counted;
 	link->session = NULL;
+	link->is_ready = false;
 	loop_timer_clear(loop_of(link), &link->timer);
 	if (link->catalogue_call) {
 		struct http_call *call = link->catalogue_call;
@@ -387,7 +392,6 @@ static void on_renewal(struct timer *timer) {
 		http_call_cancel(call);
 	}
 	http_session_close(link->old_session);
-	set_state(link, LINK_CONNECTING, "");
 	link->next_index = link->address_index;
 	dial(link);
 }
