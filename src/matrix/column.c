@@ -19,8 +19,8 @@ enum column_kind {
 #define INTEGER_MAX 9007199254740992.0 /* 2^53 */
 /* The smallest value may be this many times the unit. */
 #define UNIT_PARTS_MAX 8
-/* Units in the last place that a multiple may be off. */
-#define CORRECTION_MAX 64
+/* Units in the last place that a multiple may be off: beyond, the mantissa itself is no longer. */
+#define CORRECTION_MAX (INT64_C(1) << 40)
 /* How near to a whole number of units a value must be to be taken for one. */
 #define UNIT_TOLERANCE 1e-6
 #define MULTIPLE_MAX 1099511627776.0 /* 2^40 */
@@ -101,31 +101,51 @@ static bool find_corrections(const double *values, size_t count, double unit,
 	return true;
 }
 
-/* Looks for a unit of which all values are multiples. Returns false if none was found. */
-static bool find_unit(
-	const double *values, size_t count, struct column_scratch *scratch, double *unit) {
-	double least = INFINITY;
-	size_t largest = 0;
+/* The least size of a value, or of the step from one to the next, that is not nothing: whoever
+ * looks for a unit begins with these. */
+static void find_least(
+	const double *values, size_t count, size_t *largest, double *least, double *least_step) {
+	*least = *least_step = INFINITY;
+	*largest = 0;
 	for (size_t i = 0; i < count; i++) {
 		double size = fabs(values[i]);
-		if (size > 0 && size < least) {
-			least = size;
-		}
-		largest = size > fabs(values[largest]) ? i : largest;
+		*least = size > 0 && size < *least ? size : *least;
+		*largest = size > fabs(values[*largest]) ? i : *largest;
 	}
-	if (!isfinite(least) || !isfinite(values[largest])) {
+	double noise = fabs(values[*largest]) * UNIT_TOLERANCE;
+	for (size_t i = 1; i < count; i++) {
+		double step = fabs(values[i] - values[i - 1]);
+		*least_step = step > noise && step < *least_step ? step : *least_step;
+	}
+}
+
+/* Tries 'size' and its parts as the unit of all values. */
+static bool try_unit(const double *values, size_t count, size_t largest, double size,
+	struct column_scratch *scratch, double *unit) {
+	if (!isfinite(size)) {
 		return false;
 	}
 	for (unsigned parts = 1; parts <= UNIT_PARTS_MAX; parts++) {
-		if (!all_multiples(values, count, least / parts, scratch->numbers)) {
-			continue;
+		if (all_multiples(values, count, size / parts, scratch->numbers)) {
+			/* The largest multiple knows the unit best. */
+			*unit = values[largest] / (double)scratch->numbers[largest];
+			return find_corrections(
+				values, count, *unit, scratch->numbers, scratch->corrections);
 		}
-		/* The largest multiple knows the unit best. */
-		*unit = values[largest] / (double)scratch->numbers[largest];
-		return find_corrections(
-			values, count, *unit, scratch->numbers, scratch->corrections);
 	}
 	return false;
+}
+
+/* Looks for a unit of which all values are multiples. Returns false if none was found. */
+static bool find_unit(
+	const double *values, size_t count, struct column_scratch *scratch, double *unit) {
+	size_t largest = 0;
+	double least = 0;
+	double least_step = 0;
+	find_least(values, count, &largest, &least, &least_step);
+	return isfinite(values[largest]) && values[largest] != 0 &&
+	       (try_unit(values, count, largest, least, scratch, unit) ||
+		       try_unit(values, count, largest, least_step, scratch, unit));
 }
 
 static size_t numbers_size(const int64_t *numbers, size_t count) {
@@ -134,6 +154,16 @@ static size_t numbers_size(const int64_t *numbers, size_t count) {
 	for (size_t i = 0; i < count; i++) {
 		size += varint_size(zigzag(numbers[i] - previous));
 		previous = numbers[i];
+	}
+	return size;
+}
+
+/* What multiples take: the corrections' bytes are noise, or nearly all zero. */
+static size_t multiples_size(const struct column_scratch *scratch, size_t count) {
+	size_t size = 8 + numbers_size(scratch->numbers, count);
+	for (size_t i = 0; i < count; i++) {
+		size += scratch->corrections[i] != 0 ? varint_size(zigzag(scratch->corrections[i]))
+						     : 0;
 	}
 	return size;
 }
@@ -253,7 +283,7 @@ void column_encode(
 		buf_add_byte(out, (char)exponent);
 		put_numbers(scratch->numbers, count, out);
 	} else if (find_unit(values, count, scratch, &unit) &&
-		   numbers_size(scratch->numbers, count) + count / 2 < least) {
+		   multiples_size(scratch, count) < least) {
 		put_multiples(scratch, count, unit, out);
 	} else {
 		put_any(values, count, planes, raw, out);
