@@ -43,7 +43,7 @@ struct exports {
 	unsigned refs;
 };
 
-/* Parses a gateway's configuration (docs/formats/gateway.md). Returns 0, ERR_INVAL "line N: ..." or
+/* Parses a gateway's configuration (docs/gateway.md). Returns 0, ERR_INVAL "line N: ..." or
  * ERR_LIMIT. */
 MUST_USE int exports_parse(struct str yaml, struct exports **out, struct err *err);
 /* Another reference. */

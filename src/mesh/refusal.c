@@ -32,12 +32,18 @@ static const struct {
 	{ "expected", "identity" },
 };
 
+/* What a peer says of our certificate must not be taken for what we say of its. */
+static const char by_peer[] = "peer refused us";
+
 const char *refusal_reason(const struct err *refusal) {
 	if (refusal->code == ERR_TIMEOUT) {
 		return "timeout";
 	}
 	if (refusal->code == ERR_LIMIT) {
 		return "limit";
+	}
+	if (strncmp(refusal->text, by_peer, strlen(by_peer)) == 0) {
+		return "by_peer";
 	}
 	if (refusal->code != ERR_DENIED) {
 		return refusal->code == ERR_IO ? "protocol" : "other";

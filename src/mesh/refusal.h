@@ -8,7 +8,8 @@
 
 /*
  * One of "no_certificate", "wrong_anchor", "expired", "not_yet_valid", "name_constraint",
- * "identity" (what our own verifier refused), "certificate" (anything else about it), "protocol",
+ * "identity" (what our own verifier refused), "certificate" (anything else about it), "by_peer" (it
+ * refused ours), "protocol",
  * "timeout", "limit" (too many connections), "other".
  */
 const char *refusal_reason(const struct err *refusal);

@@ -70,23 +70,36 @@ static int read_leaf(const struct leaf *leaf, struct leaf_state *out, struct err
 	return 0;
 }
 
-static int renew(const struct leaf *leaf, const struct leaf_state *state, struct err *err) {
+/* The issuer, if it may sign for the leaf. */
+static int load_issuer(const struct leaf *leaf, const struct leaf_state *state,
+	struct identity *identity, struct authority **out, struct err *err) {
 	const struct keeper *keeper = leaf->keeper;
-	struct identity identity;
-	int rc = identity_parse(str_of(state->identity), &identity, err);
+	struct authority *issuer = NULL;
+	int rc = identity_parse(str_of(state->identity), identity, err);
 	if (rc < 0) {
 		return err_wrap(err, rc, "%s", leaf->directory);
 	}
-	struct authority *issuer = NULL;
 	rc = authority_load(keeper->issuer_directory, &issuer, err);
 	if (rc < 0) {
 		return rc;
 	}
-	if (!str_equal(authority_domain(issuer), identity.trust_domain)) {
+	if (!str_equal(authority_domain(issuer), identity->trust_domain)) {
 		rc = err_set(err, ERR_DENIED, "issuer %s is for %.*s and cannot renew %s",
 			keeper->issuer_directory, STR_ARG(authority_domain(issuer)),
 			state->identity);
 		authority_free(issuer);
+		return rc;
+	}
+	*out = issuer;
+	return 0;
+}
+
+static int renew(const struct leaf *leaf, const struct leaf_state *state, struct err *err) {
+	const struct keeper *keeper = leaf->keeper;
+	struct identity identity;
+	struct authority *issuer = NULL;
+	int rc = load_issuer(leaf, state, &identity, &issuer, err);
+	if (rc < 0) {
 		return rc;
 	}
 	const struct leaf_request request = {
@@ -140,6 +153,17 @@ static void on_timer(struct timer *timer) {
 
 /* A start with a directory that can never work is a mistake to be told at once. */
 static int start_leaf(struct leaf *leaf, struct err *err) {
+	struct leaf_state state;
+	struct identity identity;
+	struct authority *issuer = NULL;
+	int rc = read_leaf(leaf, &state, err);
+	if (rc == 0) {
+		rc = load_issuer(leaf, &state, &identity, &issuer, err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	authority_free(issuer);
 	int64_t wait_ms = look(leaf, err);
 	if (wait_ms < 0) {
 		return (int)wait_ms;
@@ -151,6 +175,12 @@ static int start_leaf(struct leaf *leaf, struct err *err) {
 
 int keeper_start(struct loop *loop, const struct keeper_options *options, struct keeper **out,
 	struct err *err) {
+	if (options->lifetime_ms < 0 || options->lifetime_ms > LEAF_LIFETIME_MS) {
+		return err_set(err, ERR_INVAL,
+			"a lifetime of %lld s, certificates live at most %lld h",
+			(long long)(options->lifetime_ms / MS_PER_S),
+			(long long)(LEAF_LIFETIME_MS / MS_PER_S / 3600));
+	}
 	struct keeper *keeper = MEMORY_NEW(struct keeper, 1);
 	keeper->loop = loop;
 	keeper->issuer_directory = copy_text(options->issuer_directory);

@@ -27,7 +27,10 @@ struct keeper_options {
 	int64_t lifetime_ms; /* Of new leaves; 0: LEAF_LIFETIME_MS. */
 };
 
-/* Renews at once what is due. Returns 0, or an error if the issuer or a leaf cannot be read now. */
+/*
+ * Renews at once what is due. Returns 0, or an error if the issuer or a leaf cannot be read now, or
+ * the one cannot renew the other (ERR_DENIED).
+ */
 MUST_USE int keeper_start(struct loop *loop, const struct keeper_options *options,
 	struct keeper **out, struct err *err);
 void keeper_stop(struct keeper *keeper);

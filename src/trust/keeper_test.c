@@ -99,6 +99,7 @@ static void short_lives_are_kept_too(void **state) {
 	folder_deinit(&folder);
 }
 
+/* Also before anything is due. */
 static void another_clusters_leaf_is_refused(void **state) {
 	(void)state;
 	struct folder folder;
@@ -109,7 +110,6 @@ static void another_clusters_leaf_is_refused(void **state) {
 	assert_ok(authority_new_issuer(folder.anchor, STR("east"), 0, &folder.clock, &east, &err),
 		err);
 	assert_ok(authority_save(east, folder_path(&folder, "east"), &err), err);
-	clock_advance_ms(&folder.clock, 20 * FOLDER_HOUR_MS);
 	char issuer[256];
 	(void)snprintf(issuer, sizeof(issuer), "%s", folder_path(&folder, "east"));
 	const char *const leaves[] = { folder_path(&folder, "leaf") };
@@ -118,6 +118,11 @@ static void another_clusters_leaf_is_refused(void **state) {
 	};
 	assert_int_equal(keeper_start(folder.loop, &options, &keeper, &err), ERR_DENIED);
 	assert_non_null(strstr(err.text, "is for east.mesh and cannot renew " FOLDER_IDENTITY));
+	const struct keeper_options too_long = { .issuer_directory = issuer,
+		.leaf_directories = leaves,
+		.leaf_count = 1,
+		.lifetime_ms = LEAF_LIFETIME_MS + 1 };
+	assert_int_equal(keeper_start(folder.loop, &too_long, &keeper, &err), ERR_INVAL);
 	authority_free(east);
 	folder_deinit(&folder);
 }
