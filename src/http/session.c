@@ -208,8 +208,8 @@ static void take_head(struct http_call *call) {
 		return;
 	}
 	if (call->status >= 100 && call->status <= 199) {
+		/* Their bytes go on counting: there may be any number of them. */
 		call->headers.count = 0;
-		call->header_bytes = 0;
 		return;
 	}
 	call->has_head = true;

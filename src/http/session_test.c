@@ -846,6 +846,53 @@ static void a_header_that_never_ends_is_cut(void **state) {
 	expect_goaway(&frames, NGHTTP2_PROTOCOL_ERROR, "continuations");
 }
 
+/* Settings first; to whatever comes, interim answers (":status: 103") without end. */
+static void answer_in_between(struct stream *stream, struct str bytes) {
+	AUTO(buf_deinit) struct buf frames = { 0 };
+	(void)bytes;
+	for (int i = 0; i < 2000; i++) {
+		add_frame(&frames, NGHTTP2_HEADERS, 4, 1,
+			STR("\x08\x03"
+			    "103"));
+	}
+	stream_write(stream, frames.ptr, frames.len);
+}
+
+static void accept_to_answer_in_between(struct listener *listener, struct stream *stream) {
+	static const struct stream_ops ops = {
+		.on_data = answer_in_between,
+		.on_drain = ignore_drain,
+		.on_close = ignore_close,
+	};
+	AUTO(buf_deinit) struct buf frames = { 0 };
+	stream_set_ops(stream, &ops, listener_context(listener));
+	add_frame(&frames, NGHTTP2_SETTINGS, 0, 0, STR_EMPTY);
+	stream_write(stream, frames.ptr, frames.len);
+}
+
+static void interim_answers_without_end_are_a_header_too_long(void **state) {
+	static const struct listener_ops ops = { .on_accept = accept_to_answer_in_between };
+	struct listener_options options = { .ops = &ops };
+	struct listener *listener = NULL;
+	struct err err = { 0 };
+	struct test_server test;
+	static struct served served;
+	struct linked linked;
+	struct outcome outcome;
+
+	(void)state;
+	open_server(&test, &served, 0);
+	assert_ok(listener_open(test.loop, "127.0.0.1", 0, &options, &listener, &err), err);
+	link_to(&linked, &test, listener_port(listener));
+	(void)start_call(&linked, "/", &outcome);
+	TEST_UNTIL(&test, outcome.is_over);
+	assert_int_equal(outcome.failure.code, ERR_LIMIT);
+	assert_int_equal(outcome.status, 0);
+	unlink_from(&linked);
+	listener_close(listener);
+	test_server_close(&test);
+}
+
 static void a_slow_request_is_refused_while_others_go_on(void **state) {
 	AUTO(buf_deinit) struct buf frames = { 0 };
 	struct test_server test;
@@ -915,6 +962,7 @@ int main(void) {
 		TEST(empty_data_ends_the_connection),
 		TEST(window_updates_beyond_reason_end_the_connection),
 		TEST(a_header_that_never_ends_is_cut),
+		TEST(interim_answers_without_end_are_a_header_too_long),
 		TEST(a_slow_request_is_refused_while_others_go_on),
 		TEST(an_idle_connection_is_closed),
 	};

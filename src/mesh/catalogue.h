@@ -21,6 +21,9 @@
 /* The longest line, newline included: EXPORTS_MAX of the longest entries are less. */
 #define CATALOGUE_LINE_MAX (2U * 1024U * 1024U)
 
+/* Of lines in any CATALOGUE_SILENCE_MS, heartbeats too; a gateway that sends more is left alone. */
+#define CATALOGUE_LINES_MAX 200
+
 struct catalogue_entry {
 	struct str name;  /* One DNS label. */
 	struct str kind;  /* "prometheus" */

@@ -12,6 +12,8 @@
 #define CONTENT_TYPE STR("application/x-ndjson")
 /* A follower that leaves so much unread is cut off; it will come back for the newest document. */
 #define UNREAD_BYTES_MAX (2 * CATALOGUE_LINE_MAX)
+/* Changes that follow each other faster are told as one: a follower reads each line of ours. */
+#define SETTLE_NS (250 * NS_PER_MS)
 /* Of one identity: a hub has one, and for a moment two. */
 #define FOLLOWERS_PER_PEER_MAX 64
 
@@ -29,6 +31,8 @@ struct feed {
 	struct exports *exports; /* A reference; NULL before the first. */
 	struct follower *first;
 	struct timer timer;
+	struct timer settle_timer;     /* To tell of the last changes. */
+	int64_t told_ns;               /* When the followers were told last. */
 	struct metric *follower_count; /* NULL without metrics. */
 };
 
@@ -98,6 +102,19 @@ static void update(struct follower *follower) {
 	(void)send(follower, &catalogue);
 }
 
+static void update_all(struct feed *feed) {
+	struct follower *next = NULL;
+	feed->told_ns = loop_now_ns(feed->loop);
+	for (struct follower *follower = feed->first; follower; follower = next) {
+		next = follower->next;
+		update(follower);
+	}
+}
+
+static void on_settled(struct timer *timer) {
+	update_all(CONTAINER_OF(timer, struct feed, settle_timer));
+}
+
 static void on_heartbeat(struct timer *timer) {
 	struct feed *feed = CONTAINER_OF(timer, struct feed, timer);
 	struct follower *next = NULL;
@@ -117,6 +134,8 @@ struct feed *feed_new(struct loop *loop, struct metric_registry *metrics) {
 	struct feed *feed = MEMORY_NEW(struct feed, 1);
 	feed->loop = loop;
 	feed->timer.run = on_heartbeat;
+	feed->settle_timer.run = on_settled;
+	feed->told_ns = loop_now_ns(loop) - SETTLE_NS;
 	if (metrics) {
 		feed->follower_count = metric_single(
 			metric_declare(metrics, METRIC_GAUGE, "atoll_gateway_catalogue_followers",
@@ -131,6 +150,7 @@ void feed_free(struct feed *feed) {
 		return;
 	}
 	loop_timer_clear(feed->loop, &feed->timer);
+	loop_timer_clear(feed->loop, &feed->settle_timer);
 	while (feed->first) {
 		exchange_fail(feed->first->exchange);
 		release(feed->first);
@@ -143,10 +163,10 @@ void feed_publish(struct feed *feed, struct exports *exports) {
 	struct exports *old = feed->exports;
 	feed->exports = exports_ref(exports);
 	exports_unref(old);
-	struct follower *next = NULL;
-	for (struct follower *follower = feed->first; follower; follower = next) {
-		next = follower->next;
-		update(follower);
+	if (loop_now_ns(feed->loop) - feed->told_ns >= SETTLE_NS) {
+		update_all(feed);
+	} else {
+		loop_timer_set(feed->loop, &feed->settle_timer, feed->told_ns + SETTLE_NS);
 	}
 }
 

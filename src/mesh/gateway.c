@@ -26,6 +26,10 @@
 /* A request is a query: if it is not all here by then, it never will be. */
 #define READ_TIMEOUT_MS 60000
 
+/* Lines about peers that are not let in: so many at once, so many more a second. */
+#define REFUSALS_LOGGED 100
+#define REFUSALS_LOGGED_PER_S 10
+
 struct gateway {
 	struct loop *loop;
 	char *config_file;
@@ -39,6 +43,9 @@ struct gateway {
 	struct export_metrics export_metrics;
 	struct feed *feed;
 	struct proxies proxies;
+	int64_t refusals_ns; /* When 'refusals_left' was filled up last. */
+	double refusals_left;
+	uint64_t refusals_unsaid;
 	struct metric_family *refused;
 	struct metric_family *denied;
 	struct metric *config_success;
@@ -139,10 +146,35 @@ static void serve(void *context, struct exchange *exchange) {
 	}
 }
 
+/* Whoever can connect can be refused: the log is not theirs to fill. */
+static bool may_log_refusal(struct gateway *gateway) {
+	int64_t now_ns = loop_now_ns(gateway->loop);
+	gateway->refusals_left +=
+		(double)(now_ns - gateway->refusals_ns) / NS_PER_S * REFUSALS_LOGGED_PER_S;
+	gateway->refusals_ns = now_ns;
+	if (gateway->refusals_left > REFUSALS_LOGGED) {
+		gateway->refusals_left = REFUSALS_LOGGED;
+	}
+	if (gateway->refusals_left < 1) {
+		gateway->refusals_unsaid++;
+		return false;
+	}
+	gateway->refusals_left -= 1;
+	return true;
+}
+
 static void on_refuse(void *context, const char *peer_address, const struct err *reason) {
 	struct gateway *gateway = context;
 	const char *const values[] = { refusal_reason(reason) };
 	metric_inc(metric_child(gateway->refused, values));
+	if (!may_log_refusal(gateway)) {
+		return;
+	}
+	if (gateway->refusals_unsaid > 0) {
+		log_warn("more peers were refused than logged",
+			KV_INT("unsaid", gateway->refusals_unsaid));
+		gateway->refusals_unsaid = 0;
+	}
 	log_warn("peer refused", KV("peer", peer_address), KV("reason", values[0]), KV_ERR(reason));
 }
 
@@ -217,6 +249,8 @@ static struct gateway *make(struct loop *loop, const struct gateway_options *opt
 	static const char *const protocols[] = { "h2", NULL };
 	struct gateway *gateway = MEMORY_NEW(struct gateway, 1);
 	gateway->loop = loop;
+	gateway->refusals_left = REFUSALS_LOGGED;
+	gateway->refusals_ns = loop_now_ns(loop);
 	gateway->config_file = strdup(options->config_file);
 	gateway->identity = strdup(options->identity);
 	CHECK(gateway->config_file && gateway->identity);

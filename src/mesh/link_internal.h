@@ -37,7 +37,9 @@ struct link {
 	struct http_session *old_session; /* Its last calls end; 'session' took its place. */
 	bool is_ready;                    /* The session's catalogue has come. */
 	struct http_call *catalogue_call;
-	struct buf line;    /* The catalogue's line so far. */
+	struct buf line;        /* The catalogue's line so far. */
+	int64_t lines_since_ns; /* The catalogue's lines of the time since then. */
+	unsigned line_count;
 	struct err failure; /* Why we ended the session; code 0: somebody else did. */
 	size_t next_index;  /* The address to try next. */
 	size_t tried;       /* Addresses tried since it last worked. */

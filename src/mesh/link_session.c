@@ -196,11 +196,25 @@ static void come_up(struct link *link) {
 	link_calls_send_waiting(link);
 }
 
+/* Reading costs us more than writing costs the gateway. */
+static int count_line(struct link *link, struct err *err) {
+	int64_t now_ns = loop_now_ns(loop_of(link));
+	if (now_ns - link->lines_since_ns > CATALOGUE_SILENCE_MS * NS_PER_MS) {
+		link->lines_since_ns = now_ns;
+		link->line_count = 0;
+	}
+	if (++link->line_count > CATALOGUE_LINES_MAX) {
+		return err_set(err, ERR_LIMIT, "catalogue: more than %d lines in %d s",
+			CATALOGUE_LINES_MAX, CATALOGUE_SILENCE_MS / 1000);
+	}
+	return 0;
+}
+
 static void take_document(struct link *link, struct str line) {
 	AUTO(arena_deinit) struct arena arena = { 0 };
 	struct catalogue catalogue;
 	struct err err = { 0 };
-	if (catalogue_parse(&arena, line, &catalogue, &err) < 0) {
+	if (count_line(link, &err) < 0 || catalogue_parse(&arena, line, &catalogue, &err) < 0) {
 		end_session(link, &err);
 		return;
 	}
