@@ -2,8 +2,8 @@
 //
 //   node e2e/page_test.mjs [WORDS IN A TEST'S NAME]
 //
-// Needs ui/dist (./dev build) and Debian's chromium. Against a hub made up by page_mock.mjs; with
-// ATOLL_PAGE_URL set, also against the one that runs there.
+// Needs ui/dist and build/atoll (./dev build), or another program in ATOLL_BINARY, and Debian's
+// chromium. Most of it runs against a hub made up by page_mock.mjs, the rest against atoll demo.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,9 +11,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { cluster, newState, startMock } from './page_mock.mjs';
+import { realTests, startDemo } from './page_real.mjs';
 
 const UI = fileURLToPath(new URL('../ui/', import.meta.url));
 const require = createRequire(join(UI, 'package.json'));
+const BINARY = process.env.ATOLL_BINARY ?? fileURLToPath(new URL('../build/atoll', import.meta.url));
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const BUDGET_BYTES = 60_000;
 const PATIENCE_MS = 30_000;
@@ -545,29 +547,23 @@ test('writes figures short', async () => {
 	assert.deepEqual(series.onGrid({ labels: {}, points: [[10, '1'], [30, 'NaN'], [40, '4']] }, { start: 10, end: 40, step: 10 }), [1, null, null, 4]);
 });
 
-function realTests(address) {
-	test('shows the clusters of the running hub', async ({ page }) => {
-		await page.goto(address);
-		const listed = (await (await fetch(new URL('api/v1/atoll/clusters', address))).json()).data.clusters;
-		await page.waitForSelector('.card, .cluster-lines');
-		const shown = await page.locator('[data-cluster]').evaluateAll((all) => all.map((one) => one.dataset.cluster));
-		for (const one of listed) {
-			assert.ok(shown.includes(one.cluster), one.cluster);
-		}
-	});
-	test('draws what the running hub answers, with its cost', async ({ page }) => {
-		await page.goto(new URL('?q=' + encodeURIComponent('count by (cluster) (up)'), address).href);
-		await page.waitForSelector('.plot canvas');
-		await until(async () => (await page.locator('.legend tbody tr').count()) > 0, 'series');
-		await page.waitForSelector('.cost li');
-		await page.click('#tab-table');
-		await page.waitForSelector('.result-table tbody tr');
-	});
+realTests(test, { until, type, inkIn, params });
+
+let demo = null;
+
+// What a test runs against: started once for all where it is real, else its own.
+async function startServer(one) {
+	if (one.options.isReal) {
+		demo ??= await startDemo(BINARY);
+		return { demo, close: () => {} };
+	}
+	const state = newState();
+	const mock = await startMock(state);
+	return { state, mock, close: mock.close };
 }
 
 async function runOne(browser, one) {
-	const state = newState();
-	const mock = await startMock(state);
+	const server = await startServer(one);
 	const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, timezoneId: 'Europe/Berlin' });
 	const page = await context.newPage();
 	page.setDefaultTimeout(PATIENCE_MS);
@@ -575,7 +571,7 @@ async function runOne(browser, one) {
 	context.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
 	context.on('weberror', (error) => complaints.push(String(error.error())));
 	try {
-		await one.run({ page, context, state, mock, open: (path = '') => page.goto(mock.url + path) });
+		await one.run({ page, context, ...server, open: (path = '') => page.goto(server.mock.url + path) });
 		const bad = complaints.filter((text) => !one.options.mayFail?.test(text));
 		assert.deepEqual(bad, [], 'the browser complained');
 	} catch (error) {
@@ -585,14 +581,11 @@ async function runOne(browser, one) {
 		throw error;
 	} finally {
 		await context.close();
-		await mock.close();
+		await server.close();
 	}
 }
 
 async function main() {
-	if (process.env.ATOLL_PAGE_URL) {
-		realTests(process.env.ATOLL_PAGE_URL);
-	}
 	const wanted = process.argv.slice(2).join(' ');
 	const chosen = tests.filter((one) => one.name.includes(wanted));
 	if (!existsSync(CHROMIUM)) {
@@ -600,8 +593,8 @@ async function main() {
 		console.log(`0 passed, 0 failed, ${chosen.length} skipped`);
 		return 0;
 	}
-	if (!existsSync(join(UI, 'dist/index.html'))) {
-		console.log('the page is not built: ./dev build');
+	if (!existsSync(join(UI, 'dist/index.html')) || !existsSync(BINARY)) {
+		console.log('the page or the program is not built: ./dev build');
 		console.log(`0 passed, ${chosen.length} failed, 0 skipped`);
 		return 1;
 	}
@@ -630,6 +623,7 @@ async function main() {
 		}
 	}
 	await browser.close();
+	await demo?.stop();
 	console.log(`${chosen.length - failed} passed, ${failed} failed, 0 skipped`);
 	return failed ? 1 : 0;
 }

@@ -5,10 +5,12 @@
 
 #include "hub/decode.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 /* The number of series is asked again when it is older. */
 #define HEAD_SERIES_AGE_MS 10000
+#define HEAD_SERIES_BYTES_MAX ((size_t)64 * 1024)
 
 static const char *state_text(enum link_state state) {
 	switch (state) {
@@ -87,10 +89,13 @@ static void put_link(struct json_writer *json, const struct link_status *link,
 	json_end_object(json);
 }
 
-/* Reads the one value of max(prometheus_tsdb_head_series); NaN when there is none. */
-static double read_head_series(struct hub_fetch *fetch, struct arena *arena) {
+/* Reads the one value of max(prometheus_tsdb_head_series) at 'at_ms'; NaN when there is none. */
+static double read_head_series(struct hub_fetch *fetch, int64_t at_ms, struct arena *arena) {
 	struct query_result result = { 0 };
-	const struct decode_options options = { .grid = { .count = 1 } };
+	const struct decode_options options = {
+		.grid = { .start_ms = at_ms, .count = 1 },
+		.bytes_max = HEAD_SERIES_BYTES_MAX,
+	};
 	if (fetch->rc == 0) {
 		fetch->rc = decode_query(fetch->response.body, fetch->response.status, &options,
 			arena, &result, &fetch->err);
@@ -107,15 +112,18 @@ static void refresh(void *context) {
 	size_t count = 0;
 	hub->options.transport->ops->clusters(hub->options.transport, &arena, &clusters, &count);
 	struct hub_fetch *fetches = ARENA_NEW(&arena, struct hub_fetch, count + 1);
+	int64_t now_ms = clock_now_ms(hub->options.clock);
+	struct str form = arena_printf(&arena,
+		"query=max(prometheus_tsdb_head_series)&time=%" PRId64 ".%03" PRId64,
+		now_ms / MS_PER_S, now_ms % MS_PER_S);
 	for (size_t i = 0; i < count; i++) {
-		fetches[i] = (struct hub_fetch){ .cluster = clusters[i],
-			.path = STR("/api/v1/query"),
-			.form = STR("query=max(prometheus_tsdb_head_series)") };
+		fetches[i] = (struct hub_fetch){
+			.cluster = clusters[i], .path = STR("/api/v1/query"), .form = form
+		};
 	}
 	hub_fetch_all(hub, fetches, count, NULL, &arena);
-	int64_t now_ms = clock_now_ms(hub->options.clock);
 	for (size_t i = 0; i < count; i++) {
-		double series = read_head_series(&fetches[i], &arena);
+		double series = read_head_series(&fetches[i], now_ms, &arena);
 		lock_take(&hub->lock);
 		struct hub_figures *figures = hub_figures_locked(hub, fetches[i].cluster.name);
 		if (figures) {
