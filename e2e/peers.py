@@ -187,9 +187,10 @@ class Prometheus(Program):
         port = free_port()
         file = directory / f"{name}.yml"
         file.write_text(config)
+        self.data = pathlib.Path(data or directory / (name + "-data"))
         super().__init__(directory, name, [
             "prometheus", f"--config.file={file}", f"--web.listen-address={HOST}:{port}",
-            f"--storage.tsdb.path={data or directory / (name + '-data')}", *flags], port)
+            f"--storage.tsdb.path={self.data}", *flags], port)
 
 
 class Monitor(Program):

@@ -17,7 +17,7 @@ void api_put_cors(struct api *api, struct exchange *exchange) {
 	struct str origin = http_headers_get(&exchange_request(exchange)->headers, STR("origin"));
 
 	/* The answer differs by both, whether they were sent or not: caches must know. */
-	exchange_header(exchange, STR("vary"), STR("Origin, Accept-Encoding"));
+	exchange_header(exchange, STR("vary"), STR("Origin, Accept, Accept-Encoding"));
 	if (!api->origin || origin.len == 0) {
 		return;
 	}

@@ -46,6 +46,12 @@ MUST_USE int api_new(const struct api_options *options, struct api **out, struct
 void api_free(struct api *api);
 /* Adds the routes: /api/v1/..., /-/healthy, /-/ready, /metrics. */
 void api_register(struct api *api, struct router *router);
+/*
+ * Answers a request without HTTP, on the calling thread: 'path' as "/api/v1/query", 'form' its
+ * encoded parameters. Appends the JSON to 'body' and returns the HTTP status; 404 for a path that
+ * is not about queries, series or labels.
+ */
+int api_call(struct api *api, struct str path, struct str form, struct buf *body);
 /* Any thread. Until then the API answers 503 "Service Unavailable", as after "stopping". */
 void api_set_ready(struct api *api, bool is_ready);
 

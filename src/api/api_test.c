@@ -429,7 +429,7 @@ static void lets_other_origins_in_as_configured(void **state) {
 	known = talk(&fixture, "GET /api/v1/labels", "Origin: http://one.example\r\n", "");
 	assert_non_null(
 		strstr(buf_text(&known), "Access-Control-Allow-Origin: http://one.example\r\n"));
-	assert_non_null(strstr(buf_text(&known), "Vary: Origin, Accept-Encoding\r\n"));
+	assert_non_null(strstr(buf_text(&known), "Vary: Origin, Accept, Accept-Encoding\r\n"));
 	unknown = talk(&fixture, "GET /api/v1/labels", "Origin: http://evil.example\r\n", "");
 	assert_null(strstr(buf_text(&unknown), allow));
 	preflight = talk(&fixture, "OPTIONS /api/v1/query", "Origin: https://two.example\r\n", "");

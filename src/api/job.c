@@ -106,6 +106,25 @@ void job_start(struct api *api, struct exchange *exchange, const char *handler, 
 	}
 }
 
+int job_call(
+	struct api *api, struct str param, struct str form, job_fn *run_job, struct buf *body) {
+	struct err err = { 0 };
+	struct job job = { .api = api,
+		.param = param,
+		.query = form,
+		.began_ns = clock_mono_ns(api->options.clock),
+		.status = 200 };
+	if (uri_params_parse(&job.arena, form, &job.params, &err) < 0) {
+		job_fail(&job, &err);
+	} else {
+		run_job(&job);
+	}
+	buf_add_str(body, buf_str(&job.body));
+	buf_deinit(&job.body);
+	arena_deinit(&job.arena);
+	return job.status;
+}
+
 void job_fail(struct job *job, const struct err *err) {
 	buf_reset(&job->body);
 	job->is_matrix = false;

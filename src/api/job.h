@@ -52,6 +52,8 @@ struct job {
 /* Answers, or hands the request to the pool. 'handler' is static. On the loop. */
 void job_start(struct api *api, struct exchange *exchange, const char *handler, struct str param,
 	job_fn *run);
+/* Runs a job here and now; see api_call. Returns the HTTP status. */
+int job_call(struct api *api, struct str param, struct str form, job_fn *run, struct buf *body);
 /* Replaces what was written by the answer for an error. On the query thread. */
 void job_fail(struct job *job, const struct err *err);
 /* The query must be through 'timeout_ms' after the request came. */

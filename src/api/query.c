@@ -6,6 +6,7 @@
 #include "api/params.h"
 #include "api/render.h"
 #include "base/memory.h"
+#include "http/uri.h"
 #include "matrix/matrix.h"
 
 #include <stdlib.h>
@@ -266,6 +267,43 @@ static void run_exemplars(struct job *job) {
 		return;
 	}
 	put_data(job, STR("[]"));
+}
+
+/* "NAME" of "/api/v1/label/NAME/values", decoded into 'arena'. */
+static bool find_label(struct str path, struct arena *arena, struct str *name) {
+	static const struct str before = { "/api/v1/label/", 14 };
+	static const struct str after = { "/values", 7 };
+	if (!str_starts(path, before) || !str_ends(path, after) ||
+		path.len <= before.len + after.len) {
+		return false;
+	}
+	struct str inner = str_first(str_from(path, before.len), path.len - before.len - after.len);
+	return uri_decode(arena, inner, false, name, NULL) == 0;
+}
+
+int api_call(struct api *api, struct str path, struct str form, struct buf *body) {
+	static const struct {
+		const char *path;
+		job_fn *run;
+	} rows[] = {
+		{ "/api/v1/query", run_query },
+		{ "/api/v1/query_range", run_query_range },
+		{ "/api/v1/series", run_series },
+		{ "/api/v1/labels", run_labels },
+	};
+	struct arena arena = { 0 };
+	struct str name = STR_EMPTY;
+	int status = 404;
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		if (str_equal(path, str_of(rows[i].path))) {
+			return job_call(api, STR_EMPTY, form, rows[i].run, body);
+		}
+	}
+	if (find_label(path, &arena, &name)) {
+		status = job_call(api, name, form, run_values, body);
+	}
+	arena_deinit(&arena);
+	return status;
 }
 
 static void handle_query(void *context, struct exchange *exchange, struct str param) {

@@ -4,12 +4,17 @@
 #include "cmd/gateway.h"
 #include "cmd/hub.h"
 #include "cmd/monitor.h"
+#include "cmd/query.h"
 #include "cmd/trust.h"
 
 static const struct command *const commands[] = {
 	&gateway_command,
 	&hub_command,
 	&monitor_command,
+	&query_instant_command,
+	&query_range_command,
+	&query_series_command,
+	&query_labels_command,
 	&trust_init_command,
 	&trust_issuer_command,
 	&trust_sign_command,

@@ -105,7 +105,7 @@ static bool find_corrections(const double *values, size_t count, double unit,
  * looks for a unit begins with these. */
 static void find_least(
 	const double *values, size_t count, size_t *largest, double *least, double *least_step) {
-	*least = *least_step = INFINITY;
+	*least = *least_step = HUGE_VAL;
 	*largest = 0;
 	for (size_t i = 0; i < count; i++) {
 		double size = fabs(values[i]);

@@ -69,7 +69,7 @@ static void rates_of_counters_take_whole_numbers_of_a_unit(void **state) {
 
 static void special_values_keep_their_bits(void **state) {
 	(void)state;
-	const double values[] = { 0.0, -0.0, INFINITY, -INFINITY, double_of_bits(STALE_NAN_BITS),
+	const double values[] = { 0.0, -0.0, HUGE_VAL, -HUGE_VAL, double_of_bits(STALE_NAN_BITS),
 		double_of_bits(NORMAL_NAN_BITS), double_of_bits(UINT64_C(0xfff8000000000123)),
 		5e-324, -5e-324, 1.7976931348623157e308, 9007199254740993.0, 0.1, 1e22, 1e-22 };
 	size_t count = ARRAY_COUNT(values);

@@ -133,7 +133,7 @@ static void raw_samples_come_back(void **state) {
 	struct rand rand;
 	int64_t times[] = { INT64_C(1700000000001), INT64_C(1700000015002),
 		INT64_C(1700000030000) };
-	double values[] = { 1, NAN, -0.0 };
+	double values[] = { 1, (double)NAN, -0.0 };
 	rand_init(&rand, 9);
 	struct raw_series series[] = {
 		{ make_labels(&arena, &rand, 1), times, values, 3 },

@@ -1,0 +1,94 @@
+"""atoll query beside promtool: the same answers from any server, and from a data directory."""
+import json
+import subprocess
+
+import pytest
+
+import pair as pairs
+import peers
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    with pairs.running_pair(tmp_path_factory.mktemp("pair")) as running:
+        yield running
+
+
+def run(*argv):
+    done = subprocess.run(
+        [str(arg) for arg in argv], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def query(*args):
+    return run(peers.atoll(), "query", *args)
+
+
+def answer_lines(outcome):
+    """Sorted lines of a successful answer; promtool has an empty one for none."""
+    code, output, errors = outcome
+    assert code == 0, errors
+    return sorted(line for line in output.splitlines() if line)
+
+
+@pytest.fixture(params=["ours", "stock"])
+def server(request, pair):
+    return getattr(pair, request.param)
+
+
+@pytest.mark.parametrize("expression", ["demo_temperature", "sum(demo_temperature)", "nothing", "up"])
+def test_instant(pair, server, expression):
+    told = query("instant", "--time", pair.time, server.url, expression)
+    assert answer_lines(told) == answer_lines(
+        run("promtool", "query", "instant", "--time", pair.time, server.url, expression))
+
+
+@pytest.mark.parametrize("expression", ["1", "demo_temperature", "sum(demo_temperature)"])
+def test_range(pair, server, expression):
+    args = ("--start", pair.time - 3, "--end", pair.time, "--step", "1s", server.url, expression)
+    assert answer_lines(query("range", *args)) == answer_lines(
+        run("promtool", "query", "range", *args))
+
+
+def test_series_and_labels(server):
+    code, output, _ = query("series", server.url, "demo_requests_total", 'up{job="demo"}')
+    assert code == 0
+    assert len(output.splitlines()) == 3
+    assert answer_lines(query("labels", server.url, "room")) == ["attic", "kitchen", 'o\'d\\d "q" ü']
+    assert "code" in answer_lines(query("labels", "--match", "demo_requests_total", server.url))
+
+
+def test_a_string_stays_as_it_is(server):
+    code, output, _ = query("instant", server.url, '"0x10"')
+    assert code == 0
+    assert output.startswith("0x10 @[")
+
+
+def test_json_is_the_answer_itself(pair, server):
+    code, output, _ = query("instant", "--json", "--time", pair.time, server.url, "demo_seconds_sum")
+    assert code == 0
+    assert json.loads(output)["data"]["result"][0]["value"] == [pair.time, "4.25"]
+
+
+@pytest.mark.parametrize("args, code, sentence", [
+    (("instant", "URL", "sum("), 1, "parse error"),
+    (("instant", "URL"), 2, "needs URL|DIR EXPRESSION"),
+    (("instant", "http://127.0.0.1:1", "up"), 1, "Connection refused"),
+    (("instant", "/does/not/exist", "up"), 1, "/does/not/exist"),
+    (("range", "--start", "noon", "URL", "up"), 2, "--start"),
+    (("series", "URL"), 2, "SELECTOR"),
+])
+def test_what_is_wrong_is_said(pair, args, code, sentence):
+    told = query(*[pair.ours.url if arg == "URL" else arg for arg in args])
+    assert told[0] == code
+    assert told[1] == ""
+    assert sentence in told[2]
+
+
+@pytest.mark.parametrize("expression", ["demo_temperature", "sum by (code) (demo_requests_total)"])
+def test_a_directory_answers_as_its_server(pair, server, expression):
+    args = ("--time", pair.time)
+    directory = server.data
+    assert answer_lines(query("instant", *args, directory, expression)) == answer_lines(
+        query("instant", *args, server.url, expression))
+    assert answer_lines(query("labels", directory, "job")) == ["demo"]
