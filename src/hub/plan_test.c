@@ -243,7 +243,7 @@ static void asks_for_a_subquery_on_its_own_grid(void **state) {
 		{ "sum(up)", "a b c <- sum(up) [1000000+30000x3]\nhub: sum(<sum(up)>)\n" },
 		{ "up @ end() + step()", "a b c <- up @ 1060.000 + 30 [1000000+30000x3]\nhub: <up "
 					 "@ 1060.000 + 30>\n" },
-		{ "max_over_time(sum(up)[5m:1m])", "a b c <- sum(up) [720000+60000x5]\n"
+		{ "max_over_time(sum(up)[5m:1m])", "a b c <- sum(up) [720000+60000x6]\n"
 						   "hub: max_over_time(sum(<sum(up)>)[5m:1m])\n" },
 		{ "topk by (cluster) (1, up)",
 			"a b c <- topk(1, up) [1000000+30000x3]\nhub: <topk(1, up)>\n" },
