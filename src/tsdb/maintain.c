@@ -364,6 +364,17 @@ static void pair_clean(struct tsdb *db, uint32_t pair, const struct bitmap *gone
 	lock_drop(&db->index_lock);
 }
 
+/* Bitmaps with room for every series and every pair of those that there are by now. */
+static int bitmaps_build(struct tsdb *db, struct arena *arena, struct bitmap *series,
+	struct bitmap *pairs, struct err *err) {
+	lock_take(&db->index_lock);
+	uint32_t slot_end = db->slot_end;
+	uint32_t pair_end = db->index.pair_end;
+	lock_drop(&db->index_lock);
+	int rc = bitmap_build(arena, slot_end, series, err);
+	return rc < 0 ? rc : bitmap_build(arena, pair_end, pairs, err);
+}
+
 static int series_expire(struct tsdb *db, int64_t cutoff_ms, struct err *err) {
 	struct arena arena = { 0 };
 	struct bitmap gone = { 0 };
@@ -374,8 +385,7 @@ static int series_expire(struct tsdb *db, int64_t cutoff_ms, struct err *err) {
 	int rc = 0;
 
 	if (count > 0) {
-		rc = bitmap_build(&arena, db->slot_end, &gone, err);
-		rc = rc < 0 ? rc : bitmap_build(&arena, db->index.pair_end, &pairs, err);
+		rc = bitmaps_build(db, &arena, &gone, &pairs, err);
 	}
 	if (rc >= 0 && count > 0) {
 		count = expired_unlink(db, cutoff_ms, slots, count, &gone);
