@@ -22,6 +22,9 @@
 
 #define TIMEOUT_MS 30000
 #define BODY_BYTES_MAX (UINT64_C(64) * 1024 * 1024)
+/* Idle connections kept for the next request. libcurl's own limit follows the requests under way:
+ * with many servers that are asked in turn it would keep next to none. */
+#define CONNECTIONS_KEPT_MAX 20000L
 
 struct fetch_socket {
 	struct fetch_socket *next;
@@ -137,6 +140,7 @@ struct fetcher *fetcher_new(struct loop *loop) {
 	CHECK(uv_timer_init(loop_uv(loop), &fetcher->timer) == 0);
 	fetcher->timer.data = fetcher;
 	CURLM *multi = fetcher->multi;
+	CHECK(curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT_MAX) == CURLM_OK);
 	CHECK(curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket_wish) == CURLM_OK);
 	CHECK(curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, fetcher) == CURLM_OK);
 	CHECK(curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wish) == CURLM_OK);
