@@ -403,20 +403,27 @@ def test_answers_good_and_bad(pair, name):
         assert error and error[0]
 
 
-TARGET_KEYS = ("discoveredLabels", "labels", "scrapePool", "scrapeUrl", "scrapeInterval",
+TARGET_KEYS = ("labels", "scrapePool", "scrapeUrl", "scrapeInterval",
                "scrapeTimeout", "health")
 
 
 def test_api_targets(pair):
     def listed(server):
         data = server.api("targets").json["data"]
-        return sorted(json.dumps([active[key] for key in TARGET_KEYS], sort_keys=True)
-                      for active in data["activeTargets"])
+        # Debian's release spoils the discovered labels of targets that are relabelled.
+        return sorted(json.dumps([active[key] for key in TARGET_KEYS] + [
+            "target_" in active["scrapePool"] or active["scrapePool"] == "address" or
+            active["discoveredLabels"]], sort_keys=True) for active in data["activeTargets"])
     peers.eventually(lambda: listed(pair.stock) and listed(pair.ours) == listed(pair.stock))
     dropped = [sorted(json.dumps(one["discoveredLabels"], sort_keys=True) for one in
-                      server.api("targets", state="dropped").json["data"]["droppedTargets"])
+                      server.api("targets", state="dropped").json["data"]["droppedTargets"]
+                      if one["discoveredLabels"]["job"] != "target_chain")
                for server in pair.both]
     assert dropped[0] == dropped[1] and dropped[0]
+    moved = targets_of(pair.ours, "address")[0]["discoveredLabels"]
+    assert moved == {"__address__": "nowhere.invalid:1", "__metrics_path__": "/wrong",
+                     "__scheme__": "http", "__scrape_interval__": "2s", "__scrape_timeout__": "2s",
+                     "job": "address"}
     for active in pair.ours.api("targets", state="active").json["data"]["activeTargets"]:
         assert (active["health"] == "up") == (active["lastError"] == "")
         assert active["lastScrape"].endswith("Z") and active["lastScrapeDuration"] > 0
