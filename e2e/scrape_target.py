@@ -50,6 +50,9 @@ class Target:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
+                if target.ended.is_set():
+                    self.close_connection = True
+                    return
                 agent = self.headers.get("User-Agent", "")
                 target.asked.append(("ours" if agent.startswith("atoll/") else "stock", self.path,
                                      dict(self.headers.items())))

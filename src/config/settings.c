@@ -159,18 +159,21 @@ static bool asks_for_nothing(const struct yaml_node *node) {
 
 /* Known to Prometheus, not built here: fine as long as it says what we do anyway. */
 static int read_absent(struct reader *reader, const struct setting *row,
-	const struct yaml_node *node, struct err *err) {
+	const struct yaml_node *key, struct err *err) {
+	const struct yaml_node *node = key + 1;
 	bool is_default = node->kind == YAML_SCALAR && row->default_text &&
 			  str_equal(node->text, str_of(row->default_text));
 	if (is_default || asks_for_nothing(node)) {
 		return 0;
 	}
 	return err_set(err, ERR_ABSENT, "%s:%u: %s is not supported yet; remove it from the file",
-		reader->path, node->line, row->name);
+		reader->path, key->line, row->name);
 }
 
-static int read_row(struct reader *reader, const struct setting *row, const struct yaml_node *node,
+/* Reads the value that stands behind 'key'. */
+static int read_row(struct reader *reader, const struct setting *row, const struct yaml_node *key,
 	void *members, struct err *err) {
+	const struct yaml_node *node = key + 1;
 	void *member = (char *)members + row->offset;
 
 	switch (row->kind) {
@@ -188,7 +191,7 @@ static int read_row(struct reader *reader, const struct setting *row, const stru
 	case SETTING_CUSTOM:
 		return row->read(reader, node, member, err);
 	case SETTING_ABSENT:
-		return read_absent(reader, row, node, err);
+		return read_absent(reader, row, key, err);
 	}
 	CHECK(false);
 }
@@ -285,8 +288,9 @@ static int set_defaults(
 		if (!row->default_text || row->kind == SETTING_ABSENT) {
 			continue;
 		}
-		struct yaml_node node = { .kind = YAML_SCALAR, .text = str_of(row->default_text) };
-		int rc = read_row(reader, row, &node, members, err);
+		struct yaml_node pair[2] = { { .kind = YAML_SCALAR, .text = str_of(row->name) },
+			{ .kind = YAML_SCALAR, .text = str_of(row->default_text) } };
+		int rc = read_row(reader, row, pair, members, err);
 		if (rc < 0) {
 			return rc;
 		}
@@ -310,7 +314,7 @@ int settings_read(struct reader *reader, const struct settings *settings,
 		if (!row) {
 			return unknown_key(reader, settings, key, err);
 		}
-		rc = read_row(reader, row, &node->items[2 * i + 1], holder, err);
+		rc = read_row(reader, row, key, holder, err);
 		if (rc < 0) {
 			return rc;
 		}
