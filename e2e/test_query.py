@@ -1,6 +1,7 @@
 """atoll query beside promtool: the same answers from any server, and from a data directory."""
 import json
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -92,3 +93,22 @@ def test_a_directory_answers_as_its_server(pair, server, expression):
     assert answer_lines(query("instant", *args, directory, expression)) == answer_lines(
         query("instant", *args, server.url, expression))
     assert answer_lines(query("labels", directory, "job")) == ["demo"]
+
+
+def test_the_compact_form_holds_the_same_answer(pair, tmp_path):
+    form = {"query": "demo_temperature", "start": pair.time - 3, "end": pair.time, "step": "1"}
+    told = peers.http(
+        f"{pair.ours.url}/api/v1/query_range?{urllib.parse.urlencode(form)}",
+        headers={"Accept": "application/vnd.atoll.matrix"})
+    assert told.headers["content-type"] == "application/vnd.atoll.matrix"
+    (tmp_path / "answer").write_bytes(told.body)
+    code, output, errors = run(peers.atoll(), "matrix", "dump", tmp_path / "answer")
+    assert code == 0, errors
+    lines = [line for line in output.splitlines() if not line.startswith("#")]
+    expected = query("range", "--start", form["start"], "--end", form["end"], "--step", "1s",
+                     pair.ours.url, form["query"])
+    assert sorted(line.replace(".000]", "]") for line in lines) == answer_lines(expected)
+    (tmp_path / "answer").write_bytes(told.body[:-3])
+    code, output, errors = run(peers.atoll(), "matrix", "dump", tmp_path / "answer")
+    assert (code, output) == (1, "")
+    assert "compact matrix" in errors

@@ -3,6 +3,7 @@
 #include "cmd/demo.h"
 #include "cmd/gateway.h"
 #include "cmd/hub.h"
+#include "cmd/matrix.h"
 #include "cmd/monitor.h"
 #include "cmd/query.h"
 #include "cmd/trust.h"
@@ -15,6 +16,7 @@ static const struct command *const commands[] = {
 	&query_range_command,
 	&query_series_command,
 	&query_labels_command,
+	&matrix_dump_command,
 	&trust_init_command,
 	&trust_issuer_command,
 	&trust_sign_command,
