@@ -2,10 +2,12 @@
 import os
 import pathlib
 import signal
+import socket
 import stat
 import time
 
 import pytest
+import yaml
 from demo_helpers import CLUSTERS, SLOWNESS, Demo, gone_within, is_alive, port_block, terminate
 from peers import HOST, eventually, http
 
@@ -34,7 +36,13 @@ def test_says_where_everything_is(demo):
     assert f"state: {demo.state}\n" in text
     assert f"ports: {demo.port} hub, {demo.port + 1}-{demo.port + 4} frankfurt, " in text
     file = pathlib.Path(text.split("grafana: ")[1].splitlines()[0])
-    assert f"url: http://{HOST}:{demo.port}\n" in file.read_text()
+    provisioning = yaml.safe_load(file.read_text())
+    assert provisioning["apiVersion"] == 1
+    [source] = provisioning["datasources"]
+    assert source["type"] == "prometheus" and source["access"] == "proxy"
+    assert source["url"] == f"http://{HOST}:{demo.port}"
+    # What Grafana asks when somebody presses "Save & test".
+    assert http(source["url"] + "/api/v1/query", data=[("query", "1+1"), ("time", "1")]).status == 200
 
 
 def test_keys_are_for_their_owner_only(demo):
@@ -100,15 +108,19 @@ def test_a_cluster_is_added_and_removed_and_nothing_else_touched(demo):
     assert demo.pids() == before
 
 
-def test_what_was_answered_before_a_crash_is_back_after_it(demo):
-    at = time.time()
-    query = 'node_cpu_seconds_total{cluster="bahrain",mode="idle"}[2m]'
+def samples_of_bahrain(demo, at):
+    """Every sample of its last minute, by series."""
+    result = demo.result('{cluster="bahrain",__name__=~".+"}[1m]', at)
+    return {tuple(sorted(item["metric"].items())): item["values"] for item in result}
 
-    def samples():
-        return {tuple(sorted(item["metric"].items())): item["values"]
-                for item in demo.result(query, at)}
 
-    before = eventually(samples, what="samples of bahrain")
+def samples_within(found, after):
+    """Those samples that are newer than a moment."""
+    return {series: [value for value in values if value[0] > after]
+            for series, values in found.items()}
+
+
+def test_a_crash_is_named_and_the_part_comes_back(demo):
     os.kill(demo.pids()["bahrain/monitor"], signal.SIGKILL)
 
     def warning():
@@ -123,15 +135,25 @@ def test_what_was_answered_before_a_crash_is_back_after_it(demo):
     code, text = demo.command("status")
     assert code == 0
     assert "monitor        ended     (killed by SIGKILL; atoll demo restart bahrain/monitor)" in text
-
     code, text = demo.command("restart", "bahrain/monitor")
     assert code == 0, text
     eventually(lambda: demo.up() == ALL_UP, timeout=60, what="bahrain is back")
-    after = samples()
-    assert set(before) <= set(after)
-    for series, values in before.items():
-        missing = [value for value in values if value not in after[series]]
-        assert not missing, (series, missing)
+    assert "warnings" not in demo.query("up")
+
+
+def test_what_was_answered_before_a_crash_is_back_after_it(demo):
+    before = {}
+    for _ in range(3):  # Whatever the monitor is doing just then.
+        at = time.time()
+        before = {**before, **samples_of_bahrain(demo, at)}
+        os.kill(demo.pids()["bahrain/monitor"], signal.SIGKILL)
+        code, text = demo.command("restart", "bahrain/monitor")
+        assert code == 0, text
+        after = eventually(lambda at=at: samples_of_bahrain(demo, at), what="bahrain answers")
+        for series, values in samples_within(before, at - 60).items():
+            missing = [value for value in values if value not in after.get(series, [])]
+            assert not missing, (series, missing)
+    assert len(before) > 500
 
 
 def test_clusters_do_not_miss_the_hub(demo):
@@ -218,6 +240,19 @@ def test_children_die_with_a_demo_that_is_killed():
         demo.start()
         eventually(lambda: demo.output().count("ready: ") == 2, timeout=90, what="ready again")
         assert terminate(demo, 30)[0] == 0
+
+
+def test_names_a_port_that_is_taken():
+    first = port_block()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((HOST, first + 6))
+        other.listen()
+        with Demo(port=first) as demo:
+            assert demo.wait(30) == 1
+            assert demo.output().splitlines()[-1] == (
+                f"atoll demo: port {first + 6} is in use by something else; "
+                "use --port to move the demo")
 
 
 def test_names_a_package_that_is_missing():
