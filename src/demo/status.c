@@ -179,8 +179,10 @@ static void format_bytes(double bytes, struct buf *out) {
 
 static void format_answer(const struct answer_cluster *answer, struct buf *out) {
 	buf_printf(out, "%-10.*s", STR_ARG(answer->state));
-	if (!isnan(answer->series)) {
-		buf_printf(out, "  %.0f series", answer->series);
+	if (isnan(answer->series)) {
+		buf_printf(out, "  %6s series", "?");
+	} else {
+		buf_printf(out, "  %6.0f series", answer->series);
 	}
 	if (answer->has_answered) {
 		buf_add_text(out, "  last answer ");

@@ -17,6 +17,8 @@ const ROWS_FIRST = 20;
 const TOOLTIP_MAX = 10;
 // Pixels between two moments on the time axis: hours, minutes and seconds fit, with room.
 const TIME_SPACE = 84;
+// Of the window's height, so that the first series' figures are in sight too.
+const HEIGHT_PART = 0.38;
 
 const LIGHT = ['#0e8f95', '#d9622b', '#5b57c7', '#3f8f3a', '#c23a6b', '#a07a00', '#2a78c8', '#8a4fbd', '#7a6552', '#c24040'];
 const DARK = ['#3fc6cc', '#ff9a5c', '#a3a0ff', '#7fd077', '#ff85ad', '#e3c04b', '#74b8ff', '#cd9bff', '#c9b29c', '#ff8a8a'];
@@ -98,6 +100,7 @@ function plotOptions(lines: Line[], width: number, height: number, onHover: (hov
 	return {
 		width,
 		height,
+		padding: [8, 30, 0, 0], // Right: half of a time, which may stand at the very end.
 		legend: { show: false },
 		tzDate: (seconds) => (view.value.utc ? uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') : new Date(seconds * 1000)),
 		cursor: {
@@ -192,7 +195,7 @@ function Plot({ answer, lines }: { answer: Answer; lines: Line[] }) {
 		if (width === 0) {
 			return;
 		}
-		const height = Math.max(240, Math.min(420, Math.round(width * 0.36)));
+		const height = Math.round(Math.max(240, Math.min(420, width * 0.36, innerHeight * HEIGHT_PART)));
 		const made = new uPlot(plotOptions(lines, width, height, setHover), [times, ...lines.map((line) => line.values)], place.current!);
 		plot.current = made;
 		return () => {
