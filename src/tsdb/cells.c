@@ -6,10 +6,16 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define BLOCK_SIZE ((size_t)16384)
 #define REGION_BLOCKS ((size_t)32)
 #define NONE 0
+/* The first page of a lent block holds its place in the list; the others are the system's. */
+#define BLOCK_KEPT ((size_t)4096)
+/* One of so many blocks may be empty without being given back. */
+#define EMPTY_SHARE ((size_t)32)
+#define TRIM_BLOCKS 64
 
 /* Stands at the front of its block; blocks are aligned to their size. */
 struct cell_block {
@@ -63,6 +69,11 @@ static void list_remove(struct cell_block **head, struct cell_block *block) {
 	block->is_listed = false;
 }
 
+static void empty_push(struct cells *cells, struct cell_block *block) {
+	list_push(&cells->empty, block);
+	cells->empty_count++;
+}
+
 static void region_add(struct cells *cells) {
 	char *region = aligned_alloc(BLOCK_SIZE, BLOCK_SIZE * REGION_BLOCKS);
 
@@ -73,19 +84,25 @@ static void region_add(struct cells *cells) {
 		memory_resize(cells->regions, cells->region_count + 1, sizeof(cells->regions[0]));
 	cells->regions[cells->region_count++] = region;
 	for (size_t i = REGION_BLOCKS; i > 0; i--) {
-		list_push(&cells->empty,
-			(struct cell_block *)(void *)(region + (i - 1) * BLOCK_SIZE));
+		empty_push(cells, (struct cell_block *)(void *)(region + (i - 1) * BLOCK_SIZE));
 	}
 }
 
 static struct cell_block *block_take(struct cells *cells, size_t steps) {
 	struct cell_block *block;
 
-	if (!cells->empty) {
+	if (!cells->empty && !cells->lent) {
 		region_add(cells);
 	}
-	block = cells->empty;
-	list_remove(&cells->empty, block);
+	if (cells->empty) {
+		block = cells->empty;
+		list_remove(&cells->empty, block);
+		cells->empty_count--;
+	} else {
+		block = cells->lent;
+		list_remove(&cells->lent, block);
+		cells->lent_count--;
+	}
 	block->free = NONE;
 	block->fresh = (uint16_t)FIRST_STEP;
 	block->used = 0;
@@ -147,10 +164,29 @@ void cells_free(struct cells *cells, void *cell, size_t size) {
 	}
 	if (block->used == 0) {
 		list_remove(&cells->partial[steps - 1], block);
-		list_push(&cells->empty, block);
+		empty_push(cells, block);
 	}
 }
 
+bool cells_trim(struct cells *cells) {
+	size_t kept = cells->region_count * REGION_BLOCKS / EMPTY_SHARE;
+	size_t count = 0;
+
+	for (; cells->empty_count > kept && count < TRIM_BLOCKS; count++) {
+		struct cell_block *block = cells->empty;
+		if (madvise((char *)block + BLOCK_KEPT, BLOCK_SIZE - BLOCK_KEPT, MADV_DONTNEED) <
+			0) {
+			return false; /* A system without it keeps its memory here. */
+		}
+		list_remove(&cells->empty, block);
+		cells->empty_count--;
+		list_push(&cells->lent, block);
+		cells->lent_count++;
+	}
+	return cells->empty_count > kept;
+}
+
 size_t cells_bytes(const struct cells *cells) {
-	return cells->region_count * BLOCK_SIZE * REGION_BLOCKS + cells->large_bytes;
+	return cells->region_count * BLOCK_SIZE * REGION_BLOCKS + cells->large_bytes -
+	       cells->lent_count * (BLOCK_SIZE - BLOCK_KEPT);
 }

@@ -9,6 +9,7 @@
 #ifndef TSDB_CELLS_H
 #define TSDB_CELLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,9 +22,12 @@ struct cell_block;
 struct cells {
 	struct cell_block *partial[CELL_CLASSES]; /* Blocks with room, by size. */
 	struct cell_block *empty;                 /* Blocks without a cell in use. */
-	void **regions;                           /* What the system gave. */
+	struct cell_block *lent; /* Likewise, whose memory the system has back for now. */
+	void **regions;          /* What the system gave. */
 	size_t region_count;
 	size_t large_bytes;
+	size_t empty_count;
+	size_t lent_count;
 };
 
 /* Frees everything at once. */
@@ -34,6 +38,12 @@ void *cells_alloc(struct cells *cells, size_t size);
 void cells_free(struct cells *cells, void *cell, size_t size);
 /* What 'size' is rounded up to: this much may be used. */
 size_t cells_room(size_t size);
+/*
+ * Gives the memory of empty blocks back to the system, a bounded number at a time, but keeps some
+ * for what comes next. Returns whether there is more to give: the caller may let others have the
+ * lock between.
+ */
+bool cells_trim(struct cells *cells);
 /* Bytes had from the system. */
 size_t cells_bytes(const struct cells *cells);
 

@@ -62,10 +62,48 @@ static void what_grows_in_step_leaves_no_room_behind(void **state) {
 	free(things);
 }
 
+/* What is empty goes back to the system but for a little, and serves again when it is needed. */
+static void empty_blocks_are_given_back(void **state) {
+	enum {
+		COUNT = 20000,
+		SIZE = 512
+	};
+	unsigned char **things = calloc(COUNT, sizeof(*things));
+	struct cells cells = { 0 };
+	size_t full;
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < COUNT; i++) {
+			things[i] = cells_alloc(&cells, SIZE);
+			memset(things[i], (int)(i + (size_t)round) & 0xff, SIZE);
+		}
+		for (size_t i = 0; i < COUNT; i++) {
+			assert_int_equal(things[i][0], (i + (size_t)round) & 0xff);
+			assert_int_equal(things[i][SIZE - 1], (i + (size_t)round) & 0xff);
+		}
+		full = cells_bytes(&cells);
+		assert_false(cells_trim(&cells));
+		for (size_t i = COUNT / 10; i < COUNT; i++) {
+			cells_free(&cells, things[i], SIZE);
+		}
+		while (cells_trim(&cells)) {
+		}
+		assert_true(cells_bytes(&cells) < full / 2);
+		for (size_t i = 0; i < COUNT / 10; i++) {
+			assert_int_equal(things[i][SIZE - 1], (i + (size_t)round) & 0xff);
+			cells_free(&cells, things[i], SIZE);
+		}
+	}
+	cells_deinit(&cells);
+	free(things);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(cells_of_all_sizes_do_not_overlap),
 		TEST(what_grows_in_step_leaves_no_room_behind),
+		TEST(empty_blocks_are_given_back),
 	};
 	return TEST_RUN(tests);
 }

@@ -447,6 +447,16 @@ static int chunks_expire(struct tsdb *db, int64_t cutoff_ms, struct err *err) {
 	return rc;
 }
 
+static void chunk_cells_trim(struct tsdb *db) {
+	bool has_more = true;
+
+	while (has_more) {
+		lock_take(&db->samples_lock);
+		has_more = cells_trim(&db->chunk_cells);
+		lock_drop(&db->samples_lock);
+	}
+}
+
 int tsdb_maintain(struct tsdb *db, struct err *err) {
 	int64_t cutoff_ms = clock_now_ms(db->options.clock) - db->options.retention_ms;
 	int rc;
@@ -457,6 +467,7 @@ int tsdb_maintain(struct tsdb *db, struct err *err) {
 	rc = chunks_expire(db, cutoff_ms, err);
 	rc = rc < 0 ? rc : series_expire(db, cutoff_ms, err);
 	(void)epochs_collect(&db->epochs);
+	chunk_cells_trim(db);
 	if (rc >= 0 && checkpoint_is_due(db)) {
 		rc = head_checkpoint(db, err);
 	}
