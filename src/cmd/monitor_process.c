@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "io/system.h"
 
+#include <malloc.h>
 #include <signal.h>
 
 /* Jobs that block: opening or maintaining the database, and reading a configuration beside it. */
@@ -30,6 +31,8 @@ static void maintain(void *context) {
 	if (tsdb_maintain(monitor->db, &err) < 0) {
 		log_error("database maintenance failed, it will be tried again", KV_ERR(&err));
 	}
+	/* What scrapes and queries freed between things that stay: the C library keeps it else. */
+	(void)malloc_trim(0);
 }
 
 static void on_maintenance(struct timer *timer) {

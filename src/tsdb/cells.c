@@ -115,6 +115,10 @@ static bool block_is_full(const struct cell_block *block) {
 	return block->free == NONE && (size_t)block->fresh + block->size > BLOCK_STEPS;
 }
 
+static struct cell_block *block_of(void *cell) {
+	return (struct cell_block *)((uintptr_t)cell & ~(uintptr_t)(BLOCK_SIZE - 1));
+}
+
 void *cells_alloc(struct cells *cells, size_t size) {
 	size_t steps = size_steps(size);
 	struct cell_block *block;
@@ -136,6 +140,7 @@ void *cells_alloc(struct cells *cells, size_t size) {
 		block->fresh = (uint16_t)(block->fresh + steps);
 	}
 	block->used++;
+	cells->used_bytes += steps * CELL_STEP;
 	if (block_is_full(block)) {
 		list_remove(&cells->partial[steps - 1], block);
 	}
@@ -154,11 +159,12 @@ void cells_free(struct cells *cells, void *cell, size_t size) {
 		free(cell);
 		return;
 	}
-	block = (struct cell_block *)((uintptr_t)cell & ~(uintptr_t)(BLOCK_SIZE - 1));
+	block = block_of(cell);
 	DCHECK(block->size == steps && block->used > 0);
 	memcpy(cell, &block->free, sizeof(block->free));
 	block->free = (uint16_t)(((uintptr_t)cell - (uintptr_t)block) / CELL_STEP);
 	block->used--;
+	cells->used_bytes -= steps * CELL_STEP;
 	if (!block->is_listed) {
 		list_push(&cells->partial[steps - 1], block);
 	}
@@ -166,6 +172,35 @@ void cells_free(struct cells *cells, void *cell, size_t size) {
 		list_remove(&cells->partial[steps - 1], block);
 		empty_push(cells, block);
 	}
+}
+
+bool cells_are_sparse(const struct cells *cells) {
+	size_t blocks =
+		cells->region_count * REGION_BLOCKS - cells->empty_count - cells->lent_count;
+	size_t bound = cells->used_bytes + cells->used_bytes / 8;
+
+	/* One block of each size may be begun. */
+	return blocks * BLOCK_SIZE > bound + CELL_CLASSES * BLOCK_SIZE;
+}
+
+void *cells_compact(struct cells *cells, void *cell, size_t size) {
+	size_t steps = size_steps(size);
+	struct cell_block *block;
+	void *moved;
+
+	if (steps > CELL_CLASSES) {
+		return cell;
+	}
+	block = block_of(cell);
+	/* The first block of its size is the one that the others are emptied into. */
+	if (!block->is_listed || block == cells->partial[steps - 1] ||
+		block->used * steps > BLOCK_STEPS * 3 / 4) {
+		return cell;
+	}
+	moved = cells_alloc(cells, size);
+	memcpy(moved, cell, steps * CELL_STEP);
+	cells_free(cells, cell, size);
+	return moved;
 }
 
 bool cells_trim(struct cells *cells) {

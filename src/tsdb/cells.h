@@ -28,6 +28,7 @@ struct cells {
 	size_t large_bytes;
 	size_t empty_count;
 	size_t lent_count;
+	size_t used_bytes; /* Of cells in blocks. */
 };
 
 /* Frees everything at once. */
@@ -38,6 +39,11 @@ void *cells_alloc(struct cells *cells, size_t size);
 void cells_free(struct cells *cells, void *cell, size_t size);
 /* What 'size' is rounded up to: this much may be used. */
 size_t cells_room(size_t size);
+/* Whether blocks are so thinly used that moving cells together is worth the work. */
+bool cells_are_sparse(const struct cells *cells);
+/* Moves a cell out of a thinly used block, so that the block may become empty. Returns where the
+ * cell is now. */
+void *cells_compact(struct cells *cells, void *cell, size_t size);
 /*
  * Gives the memory of empty blocks back to the system, a bounded number at a time, but keeps some
  * for what comes next. Returns whether there is more to give: the caller may let others have the

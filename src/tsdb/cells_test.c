@@ -99,11 +99,52 @@ static void empty_blocks_are_given_back(void **state) {
 	free(things);
 }
 
+/* Nine of ten things grow and leave holes around the tenth; moved together they take little room.
+ */
+static void cells_move_together(void **state) {
+	enum {
+		COUNT = 50000
+	};
+	unsigned char **things = calloc(COUNT, sizeof(*things));
+	struct cells cells = { 0 };
+	size_t before;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT; i++) {
+		things[i] = cells_alloc(&cells, 96);
+		memset(things[i], (int)(i & 0xff), 96);
+	}
+	assert_false(cells_are_sparse(&cells));
+	for (size_t i = 0; i < COUNT; i++) {
+		if (i % 10 != 0) {
+			cells_free(&cells, things[i], 96);
+		}
+	}
+	assert_true(cells_are_sparse(&cells));
+	before = cells_bytes(&cells);
+	for (size_t i = 0; i < COUNT; i += 10) {
+		things[i] = cells_compact(&cells, things[i], 96);
+	}
+	assert_false(cells_are_sparse(&cells));
+	while (cells_trim(&cells)) {
+	}
+	assert_true(cells_bytes(&cells) < before / 2);
+	for (size_t i = 0; i < COUNT; i += 10) {
+		assert_int_equal(things[i][0], i & 0xff);
+		assert_int_equal(things[i][95], i & 0xff);
+		cells_free(&cells, things[i], 96);
+	}
+	assert_int_equal(cells.used_bytes, 0);
+	cells_deinit(&cells);
+	free(things);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(cells_of_all_sizes_do_not_overlap),
 		TEST(what_grows_in_step_leaves_no_room_behind),
 		TEST(empty_blocks_are_given_back),
+		TEST(cells_move_together),
 	};
 	return TEST_RUN(tests);
 }

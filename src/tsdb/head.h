@@ -227,6 +227,8 @@ extern const struct store_ops head_store_ops;
 MUST_USE int head_replay(struct tsdb *db, struct err *err);
 
 /* maintain.c */
+/* Moves open chunks together where their blocks are thinly used. Takes the locks. */
+void head_compact(struct tsdb *db);
 /* Writes a checkpoint of everything that is in the log only, and removes the log before it. */
 MUST_USE int head_checkpoint(struct tsdb *db, struct err *err);
 

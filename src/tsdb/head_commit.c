@@ -21,6 +21,8 @@
 #define PENDING_MAX ((size_t)4 << 20)
 /* Chunks staged before they are written. */
 #define CUTTING_MAX 1024
+/* Of a sample in a log record: two short numbers and the value. */
+#define SAMPLE_BYTES_USUAL ((size_t)12)
 /* How far ahead the series of the next samples are fetched from memory. */
 #define PREFETCH 6
 
@@ -240,6 +242,7 @@ static void samples_encode(
 	struct tsdb *db, const struct pending *items, size_t count, struct buf *out) {
 	struct record_samples record;
 
+	(void)buf_reserve(out, count * SAMPLE_BYTES_USUAL + 64);
 	record_samples_begin(&record, out);
 	for (size_t i = 0; i < count; i++) {
 		record_samples_add(&record, series_at(db, items[i].slot)->ref, items[i].time_ms,

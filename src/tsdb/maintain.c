@@ -447,9 +447,48 @@ static int chunks_expire(struct tsdb *db, int64_t cutoff_ms, struct err *err) {
 	return rc;
 }
 
-static void chunk_cells_trim(struct tsdb *db) {
-	bool has_more = true;
+/* As the committer, for it alone changes where open chunks are. */
+static void page_compact(struct tsdb *db, uint32_t first, uint32_t end) {
+	uint64_t live[SERIES_PAGE / 64];
 
+	lock_take(&db->index_lock);
+	memcpy(live, db->live + first / 64, sizeof(live));
+	lock_drop(&db->index_lock);
+	committer_take(db);
+	lock_take(&db->samples_lock);
+	for (uint32_t slot = first; slot < end; slot++) {
+		struct series *series = series_at(db, slot);
+		if ((live[(slot - first) / 64] >> (slot & 63) & 1) != 0 && series->chunk) {
+			series->chunk = cells_compact(
+				&db->chunk_cells, series->chunk, chunk_room(series->chunk_len));
+		}
+	}
+	lock_drop(&db->samples_lock);
+	committer_drop(db);
+}
+
+void head_compact(struct tsdb *db) {
+	uint32_t end;
+
+	lock_take(&db->index_lock);
+	end = db->slot_end;
+	lock_drop(&db->index_lock);
+	for (uint32_t first = 0; first < end; first += SERIES_PAGE) {
+		page_compact(db, first, first + SERIES_PAGE < end ? first + SERIES_PAGE : end);
+	}
+}
+
+/* Gives back the memory between open chunks that growth, cuts and removed series left. */
+static void memory_trim(struct tsdb *db) {
+	bool has_more = true;
+	bool is_sparse;
+
+	lock_take(&db->samples_lock);
+	is_sparse = cells_are_sparse(&db->chunk_cells);
+	lock_drop(&db->samples_lock);
+	if (is_sparse) {
+		head_compact(db);
+	}
 	while (has_more) {
 		lock_take(&db->samples_lock);
 		has_more = cells_trim(&db->chunk_cells);
@@ -467,7 +506,7 @@ int tsdb_maintain(struct tsdb *db, struct err *err) {
 	rc = chunks_expire(db, cutoff_ms, err);
 	rc = rc < 0 ? rc : series_expire(db, cutoff_ms, err);
 	(void)epochs_collect(&db->epochs);
-	chunk_cells_trim(db);
+	memory_trim(db);
 	if (rc >= 0 && checkpoint_is_due(db)) {
 		rc = head_checkpoint(db, err);
 	}

@@ -170,6 +170,7 @@ static void step(struct history *history) {
 		assert_ok(head_checkpoint(history->fixture.db, &err), err);
 	} else if (kind < 20) {
 		assert_ok(tsdb_maintain(history->fixture.db, &err), err);
+		head_compact(history->fixture.db);
 	} else if (kind < 26) {
 		crash(history);
 	} else {

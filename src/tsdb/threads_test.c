@@ -174,6 +174,7 @@ static void maintenance_run(void *context) {
 
 	for (int i = 0; !atomic_load_explicit(&stage->is_over, memory_order_relaxed); i++) {
 		CHECK(tsdb_maintain(db, &err) == 0);
+		head_compact(db);
 		if (i % 5 == 0) {
 			CHECK(head_checkpoint(db, &err) == 0);
 		}
