@@ -94,15 +94,66 @@ def export(name, url, allow, **limits):
             + (f"    limits:\n{limit}" if limit else ""))
 
 
-class Gateway(peers.Program):
-    """atoll gateway of a cluster; 'exports' are texts made by export()."""
+def dialled(name, port):
+    """One hub of a gateway's configuration."""
+    return f"  - identity: {name}\n    addresses: ['{peers.HOST}:{port}']\n"
 
-    def __init__(self, directory, trust, exports, cluster="west", name="gateway"):
+
+class Hub(peers.Program):
+    """atoll hub; links are added by link() and dialling()."""
+
+    def __init__(self, directory, leaf, name="hub"):
+        directory = pathlib.Path(directory)
+        self.links = directory / f"{name}-links"
+        self.links.mkdir(parents=True)
+        self.links_port = peers.free_port()
+        port = peers.free_port()
+        super().__init__(directory, name, [
+            peers.atoll(), "hub", f"--links.directory={self.links}", f"--tls.directory={leaf}",
+            f"--links.listen-address={peers.HOST}:{self.links_port}",
+            f"--web.listen-address={peers.HOST}:{port}", "--log.level=debug"], port)
+
+    def link(self, gateway):
+        self._write(gateway.cluster, f"identity: {gateway.identity()}\n"
+                    f"addresses: ['{peers.HOST}:{gateway.gateway_port}']\n")
+
+    def dialling(self, cluster):
+        """A link that the cluster's gateway dials."""
+        self._write(cluster, f"identity: {identity('gateway', cluster)}\ndials: gateway\n")
+
+    def _write(self, cluster, text):
+        temporary = self.links / ".new"
+        temporary.write_text(f"cluster: {cluster}\n{text}")
+        temporary.rename(self.links / f"{cluster}.yaml")
+
+    def metric(self, name):
+        """As a gateway's."""
+        return series_value(self.url, name)
+
+    def answer(self, query="up"):
+        """(clusters of the series, warnings) of an instant query."""
+        answer = peers.http(f"{self.url}/api/v1/query?query={query}").json
+        assert answer["status"] == "success", answer
+        clusters = sorted(item["metric"].get("cluster") for item in answer["data"]["result"])
+        return clusters, answer.get("warnings", [])
+
+
+def series_value(url, name):
+    text = peers.http(f"{url}/metrics").text
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found.group(1)) if found else 0.0
+
+
+class Gateway(peers.Program):
+    """atoll gateway of a cluster; 'exports' are texts made by export(), 'hubs' what it dials."""
+
+    def __init__(self, directory, trust, exports, cluster="west", name="gateway", hubs=()):
         directory = pathlib.Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self.cluster = cluster
         self.tls = trust.leaf("gateway", cluster, directory=directory / f"{name}-tls")
         self.config = directory / f"{name}.yaml"
+        self.hubs = "hubs:\n" + "".join(hubs) if hubs else ""
         self.publish(exports)
         self.gateway_port = peers.free_port()
         web_port = peers.free_port()
@@ -115,14 +166,12 @@ class Gateway(peers.Program):
     def publish(self, exports):
         text = "exports:\n" + "".join(exports) if exports else "exports: []\n"
         temporary = self.config.with_suffix(".new")
-        temporary.write_text(text)
+        temporary.write_text(text + self.hubs)
         temporary.rename(self.config)
 
     def metric(self, name):
         """The value of a series as it is written in /metrics, or 0."""
-        text = peers.http(f"{self.url}/metrics").text
-        found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-        return float(found.group(1)) if found else 0.0
+        return series_value(self.url, name)
 
     def identity(self):
         return identity("gateway", self.cluster)

@@ -13,11 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define HOST_MAX 256
+
 struct hub_flags {
 	struct flag_list listen;
 	int64_t connections_max;
 	const char *cors_origin;
 	const char *links_directory;
+	const char *links_listen;
 	const char *tls_directory;
 	const char *cluster_label;
 	int64_t cluster_timeout_ms;
@@ -44,6 +47,8 @@ static const struct flag rows[] = {
 		"Origins that browsers may ask from."),
 	ROW(TEXT, links_directory, "links.directory", "DIR", "links",
 		"Link files, one *.yaml per cluster; watched."),
+	ROW(TEXT, links_listen, "links.listen-address", "HOST:PORT", NULL,
+		"Where gateways that dial come in, by mutual TLS. Default: nowhere."),
 	ROW(TEXT, tls_directory, "tls.directory", "DIR", "tls",
 		"Our credentials: tls.crt, tls.key, ca.crt; watched."),
 	ROW(TEXT, cluster_label, "hub.cluster-label", "NAME", "cluster",
@@ -107,6 +112,21 @@ static void on_new_credentials(void *context) {
 	}
 }
 
+static int listen_for_gateways(struct hub_process *process, struct err *err) {
+	char host[HOST_MAX];
+	uint16_t port = 0;
+	int rc = web_parse_address(process->flags->links_listen, host, sizeof(host), &port, err);
+	if (rc == 0) {
+		rc = links_listen(process->links, host, port, err);
+	}
+	if (rc < 0) {
+		return err_wrap(err, rc, "--links.listen-address");
+	}
+	log_info("listening for gateways that dial", KV("host", host),
+		KV_INT("port", links_port(process->links)));
+	return 0;
+}
+
 static int open_links(struct hub_process *process, struct err *err) {
 	const struct hub_flags *flags = process->flags;
 	const struct trust_identity_options identity = { .directory = flags->tls_directory,
@@ -121,7 +141,10 @@ static int open_links(struct hub_process *process, struct err *err) {
 		.tls = trust_identity_slot(process->identity),
 		.metrics = process->metrics };
 	rc = links_new(process->loop, &links, &process->links, err);
-	return rc < 0 ? err_wrap(err, rc, "--links.directory") : 0;
+	if (rc < 0) {
+		return err_wrap(err, rc, "--links.directory");
+	}
+	return flags->links_listen ? listen_for_gateways(process, err) : 0;
 }
 
 static void make_hub(struct hub_process *process) {

@@ -14,7 +14,9 @@ struct connection {
 	struct stream *stream;      /* NULL once gone. */
 	/* The server closes: say goodbye if the protocol can, cut everything else. */
 	void (*shut)(struct connection *connection);
-	struct timer expiry; /* Of the client's certificate. */
+	struct timer expiry;    /* Of the client's certificate. */
+	http_closed_fn *closed; /* Of an adopted stream; may be NULL. */
+	void *closed_context;
 	bool is_listed;
 	struct connection *next;
 	struct connection *previous;
@@ -59,7 +61,8 @@ void connection_remove(struct connection *connection);
 
 /* Starts HTTP/1.1 on a stream; HTTP/2's preface moves it over when 'may_be_h2'. */
 void server_h1_start(struct http_server *server, struct stream *stream, bool may_be_h2);
-/* Starts HTTP/2 on a stream, with bytes that were read already. */
-void server_h2_start(struct http_server *server, struct stream *stream, struct str bytes);
+/* Starts HTTP/2 on a stream, with bytes that were read already; it may be over with them. */
+struct connection *server_h2_start(
+	struct http_server *server, struct stream *stream, struct str bytes);
 
 #endif

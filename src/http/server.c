@@ -269,7 +269,7 @@ static void on_accept(struct listener *listener, struct stream *stream) {
 		return;
 	}
 	if (strcmp(alpn, "h2") == 0) {
-		server_h2_start(server, stream, STR_EMPTY);
+		(void)server_h2_start(server, stream, STR_EMPTY);
 	} else {
 		server_h1_start(server, stream, alpn[0] == '\0');
 	}
@@ -335,6 +335,7 @@ void http_server_close(struct http_server *server) {
 	while (server->connections) {
 		struct connection *connection = server->connections;
 
+		connection->closed = NULL;
 		connection_unlist(connection);
 		connection->shut(connection);
 	}
@@ -347,6 +348,10 @@ uint16_t http_server_port(const struct http_server *server) {
 	return listener_port(server->listener);
 }
 
-void http_server_adopt(struct http_server *server, struct stream *stream) {
-	server_h2_start(server, stream, STR_EMPTY);
+void http_server_adopt(
+	struct http_server *server, struct stream *stream, http_closed_fn *closed, void *context) {
+	struct connection *connection = server_h2_start(server, stream, STR_EMPTY);
+
+	connection->closed = closed;
+	connection->closed_context = context;
 }

@@ -57,8 +57,14 @@ void http_server_close(struct http_server *server);
 /* The port that is listened on. */
 uint16_t http_server_port(const struct http_server *server);
 
-/* Serves HTTP/2 on a stream that exists already (a link that we dialled). Takes the stream. */
-void http_server_adopt(struct http_server *server, struct stream *stream);
+/* Told, on the loop, that an adopted stream is gone. 'reason' NULL: orderly. */
+typedef void http_closed_fn(void *context, const struct err *reason);
+/*
+ * Serves HTTP/2 on a stream that exists already (a link that we dialled). Takes the stream, which
+ * may still be aborted. 'closed' may be NULL; it does not come after http_server_close.
+ */
+void http_server_adopt(
+	struct http_server *server, struct stream *stream, http_closed_fn *closed, void *context);
 
 /* What was asked; lives as long as the exchange. */
 const struct http_request *exchange_request(const struct exchange *exchange);

@@ -290,7 +290,7 @@ static void become_h2(struct h1_connection *connection) {
 	wait_for(connection, WAIT_NONE, 0);
 	connection->in = (struct buf){ 0 };
 	connection_free(connection);
-	server_h2_start(server, stream, buf_str(&in));
+	(void)server_h2_start(server, stream, buf_str(&in));
 	server_unref(server);
 	buf_deinit(&in);
 }

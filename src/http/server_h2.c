@@ -529,11 +529,13 @@ static void drop_all(struct h2_connection *connection) {
 static void on_close(struct stream *stream, const struct err *reason) {
 	struct h2_connection *connection = stream_context(stream);
 
-	(void)reason;
 	loop_timer_clear(stream_loop(stream), &connection->timer);
 	connection->is_closing = true;
 	connection->h2.stream = NULL;
 	drop_all(connection);
+	if (connection->base.closed) {
+		connection->base.closed(connection->base.closed_context, reason);
+	}
 	h2_deinit(&connection->h2);
 	connection_remove(&connection->base);
 	free(connection);
@@ -548,7 +550,8 @@ static void shut(struct connection *base) {
 	}
 }
 
-void server_h2_start(struct http_server *server, struct stream *stream, struct str bytes) {
+struct connection *server_h2_start(
+	struct http_server *server, struct stream *stream, struct str bytes) {
 	static const struct stream_ops ops = {
 		.on_data = on_data,
 		.on_drain = on_drain,
@@ -575,4 +578,5 @@ void server_h2_start(struct http_server *server, struct stream *stream, struct s
 	} else {
 		flush(connection);
 	}
+	return &connection->base;
 }

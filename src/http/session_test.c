@@ -658,7 +658,7 @@ static void accept_as_client(struct listener *listener, struct stream *stream) {
 static void dialed(struct stream *stream) {
 	struct test_server *test = stream_context(stream);
 
-	http_server_adopt(test->server, stream);
+	http_server_adopt(test->server, stream, NULL, NULL);
 }
 
 static void the_side_that_dialled_may_serve(void **state) {

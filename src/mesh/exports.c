@@ -176,23 +176,106 @@ static int read_all(struct exports *exports, const struct yaml_node *list, struc
 	return 0;
 }
 
+/* A hub as it is written. */
+struct raw_hub {
+	struct str identity;
+	struct texts addresses;
+};
+
+static const struct field hub_fields[] = {
+	{ "identity", FIELD_TEXT, offsetof(struct raw_hub, identity), true },
+	{ "addresses", FIELD_TEXTS, offsetof(struct raw_hub, addresses), true },
+};
+
+static int read_hub(struct arena *arena, const struct yaml_node *node, struct hub_to_dial *out,
+	struct err *err) {
+	struct raw_hub raw = { 0 };
+	struct identity identity;
+	int rc = fields_read(arena, node, "a hub", hub_fields, ARRAY_COUNT(hub_fields), &raw, err);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = identity_parse(raw.identity, &identity, err);
+	if (rc == 0) {
+		rc = link_addresses_read(arena, &raw.addresses, &out->addresses, err);
+	}
+	if (rc < 0) {
+		return err_wrap(err, rc, "line %u", node->line);
+	}
+	out->identity = arena_copy(arena, raw.identity);
+	out->address_count = raw.addresses.count;
+	out->version = hash_str(raw.identity, 1);
+	for (size_t i = 0; i < raw.addresses.count; i++) {
+		out->version = hash_str(raw.addresses.items[i], out->version);
+	}
+	return 0;
+}
+
+static int compare_hubs(const void *a, const void *b) {
+	return str_cmp(((const struct hub_to_dial *)a)->identity,
+		((const struct hub_to_dial *)b)->identity);
+}
+
+static int read_hubs(struct exports *exports, const struct yaml_node *list, struct err *err) {
+	if (list->count > HUBS_MAX) {
+		return err_set(err, ERR_LIMIT, "line %u: %zu hubs, at most %d are allowed",
+			list->line, list->count, HUBS_MAX);
+	}
+	exports->hubs = ARENA_NEW(&exports->arena, struct hub_to_dial, list->count);
+	for (size_t i = 0; i < list->count; i++) {
+		int rc = read_hub(&exports->arena, &list->items[i], &exports->hubs[i], err);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	exports->hub_count = list->count;
+	if (exports->hub_count > 0) {
+		qsort(exports->hubs, exports->hub_count, sizeof(exports->hubs[0]), compare_hubs);
+	}
+	for (size_t i = 1; i < exports->hub_count; i++) {
+		if (str_equal(exports->hubs[i - 1].identity, exports->hubs[i].identity)) {
+			return err_set(err, ERR_INVAL, "hub \"%.*s\" is given twice",
+				STR_ARG(exports->hubs[i].identity));
+		}
+	}
+	return 0;
+}
+
+/* Reads a list of the file, which may be missing. */
+static int read_list(struct exports *exports, const struct yaml_node *list, const char *name,
+	int (*read)(struct exports *, const struct yaml_node *, struct err *), struct err *err) {
+	if (!list || yaml_is_null(list)) {
+		return 0;
+	}
+	if (list->kind != YAML_SEQUENCE) {
+		return err_set(err, ERR_INVAL, "line %u: %s must be a list", list->line, name);
+	}
+	return read(exports, list, err);
+}
+
+/* The file's lists. */
+struct raw_lists {
+	const struct yaml_node *exports;
+	const struct yaml_node *hubs;
+};
+
 static int parse(struct exports *exports, struct str yaml, struct err *err) {
-	static const struct field fields[] = { { "exports", FIELD_NODE, 0, false } };
+	static const struct field fields[] = {
+		{ "exports", FIELD_NODE, offsetof(struct raw_lists, exports), false },
+		{ "hubs", FIELD_NODE, offsetof(struct raw_lists, hubs), false },
+	};
 	struct yaml_node *root = NULL;
-	const struct yaml_node *list = NULL;
+	struct raw_lists lists = { 0 };
 	int rc = yaml_parse(&exports->arena, arena_copy(&exports->arena, yaml), &root, err);
 	if (rc < 0 || yaml_is_null(root)) {
 		return rc;
 	}
 	rc = fields_read(&exports->arena, root, "the configuration", fields, ARRAY_COUNT(fields),
-		&list, err);
-	if (rc < 0 || !list || yaml_is_null(list)) {
-		return rc;
+		&lists, err);
+	if (rc == 0) {
+		rc = read_list(exports, lists.exports, "exports", read_all, err);
 	}
-	if (list->kind != YAML_SEQUENCE) {
-		return err_set(err, ERR_INVAL, "line %u: exports must be a list", list->line);
-	}
-	return read_all(exports, list, err);
+	return rc == 0 ? read_list(exports, lists.hubs, "hubs", read_hubs, err) : rc;
 }
 
 int exports_parse(struct str yaml, struct exports **out, struct err *err) {

@@ -1,6 +1,6 @@
 /*
- * The exports of a gateway: which services may be reached through it, by whom, and how much of
- * them.
+ * The configuration of a gateway: which services may be reached through it, by whom, and how much
+ * of them; and the hubs that it dials.
  *
  * A list is immutable once parsed, and counted: what is under way keeps the list it began with.
  * Owned by one loop.
@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "mesh/fields.h"
+#include "mesh/link_file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 /* The only kind there is: a Prometheus-compatible server, of which only reading is let through. */
 #define EXPORT_KIND_PROMETHEUS "prometheus"
 #define EXPORTS_MAX 10000
+#define HUBS_MAX 64
 
 struct export_limits {
 	uint64_t concurrency;    /* Requests at once. */
@@ -36,9 +38,19 @@ struct exported {
 	uint64_t version; /* A digest: changes when anything above does. */
 };
 
+/* A hub that cannot or need not dial us. */
+struct hub_to_dial {
+	struct str identity; /* Who it must be; NUL-terminated. */
+	struct link_address *addresses;
+	size_t address_count;
+	uint64_t version; /* A digest: changes when anything above does. */
+};
+
 struct exports {
 	struct exported *items; /* By name. */
 	size_t count;
+	struct hub_to_dial *hubs; /* By identity. */
+	size_t hub_count;
 	struct arena arena;
 	unsigned refs;
 };

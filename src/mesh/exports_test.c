@@ -73,7 +73,7 @@ static const struct {
 	{ "exports:\n  - nme: a\n",
 		"line 2: unknown key \"nme\" in export; known are name, kind, url, allow, limits" },
 	{ "export: []\n",
-		"line 1: unknown key \"export\" in the configuration; known are exports" },
+		"line 1: unknown key \"export\" in the configuration; known are exports, hubs" },
 	{ "exports: {}\n", "line 1: exports must be a list" },
 	{ "exports: [1]\n", "line 1: export must be a mapping of keys to values" },
 	{ ONE "    allow: []\n", "line 2: export \"prometheus\" allows nobody" },
@@ -112,6 +112,16 @@ static const struct {
 	{ "exports:\n  - {name: a, kind: prometheus, url: 'http://a', allow: ['*.m']}\n"
 	  "  - {name: a, kind: prometheus, url: 'http://b', allow: ['*.m']}\n",
 		"export \"a\" is given twice" },
+	{ "hubs: {}\n", "line 1: hubs must be a list" },
+	{ "hubs:\n  - {identity: " HUB "}\n", "line 2: a hub lacks \"addresses\"" },
+	{ "hubs:\n  - {identity: hub, addresses: ['a:1']}\n",
+		"line 2: identity \"hub\" is not of the form "
+		"NAME.NAMESPACE.serviceaccount.identity.linkerd.TRUSTDOMAIN" },
+	{ "hubs:\n  - {identity: " HUB ", addresses: ['a']}\n",
+		"line 2: address \"a\" is not like host:4143 or [::1]:4143" },
+	{ "hubs:\n  - {identity: " HUB ", addresses: ['a:1']}\n"
+	  "  - {identity: " HUB ", addresses: ['b:1']}\n",
+		"hub \"" HUB "\" is given twice" },
 };
 
 static void errors_say_the_line_and_what_to_do(void **state) {
@@ -122,6 +132,21 @@ static void errors_say_the_line_and_what_to_do(void **state) {
 		assert_true(exports_parse(str_of(wrong[i].yaml), &exports, &err) < 0);
 		assert_string_equal(err.text, wrong[i].sentence);
 	}
+}
+
+static void reads_hubs_to_dial(void **state) {
+	(void)state;
+	struct exports *exports =
+		parse("hubs:\n  - {identity: " HUB ", addresses: ['h:1', '[::1]:2']}\n");
+	assert_int_equal(exports->count, 0);
+	assert_int_equal(exports->hub_count, 1);
+	assert_string_equal(exports->hubs[0].identity.ptr, HUB);
+	assert_int_equal(exports->hubs[0].address_count, 2);
+	assert_string_equal(exports->hubs[0].addresses[1].host.ptr, "::1");
+	struct exports *other = parse("hubs:\n  - {identity: " HUB ", addresses: ['h:1']}\n");
+	assert_true(exports->hubs[0].version != other->hubs[0].version);
+	exports_unref(exports);
+	exports_unref(other);
 }
 
 static void the_version_changes_with_the_export(void **state) {
@@ -142,6 +167,7 @@ int main(void) {
 		TEST(nothing_is_exported_by_an_empty_file),
 		TEST(an_identity_is_allowed_by_name_or_by_cluster),
 		TEST(errors_say_the_line_and_what_to_do),
+		TEST(reads_hubs_to_dial),
 		TEST(the_version_changes_with_the_export),
 	};
 	return TEST_RUN(tests);

@@ -8,6 +8,7 @@
 #include "io/file.h"
 #include "io/watch.h"
 #include "mesh/answer.h"
+#include "mesh/dialler.h"
 #include "mesh/exports.h"
 #include "mesh/feed.h"
 #include "mesh/policy.h"
@@ -26,16 +27,13 @@
 /* A request is a query: if it is not all here by then, it never will be. */
 #define READ_TIMEOUT_MS 60000
 
-/* Lines about peers that are not let in: so many at once, so many more a second. */
-#define REFUSALS_LOGGED 100
-#define REFUSALS_LOGGED_PER_S 10
-
 struct gateway {
 	struct loop *loop;
 	char *config_file;
 	char *identity;
 	struct tls_options tls;
 	struct http_server *server;
+	struct dialler *dialler; /* NULL before there is a server. */
 	struct watch *watch;
 	uint64_t seen; /* Hash of the configuration read last, good or not. */
 	struct exports *exports;
@@ -43,10 +41,7 @@ struct gateway {
 	struct export_metrics export_metrics;
 	struct feed *feed;
 	struct proxies proxies;
-	int64_t refusals_ns; /* When 'refusals_left' was filled up last. */
-	double refusals_left;
-	uint64_t refusals_unsaid;
-	struct metric_family *refused;
+	struct refusals refusals;
 	struct metric_family *denied;
 	struct metric *config_success;
 	struct metric *config_time;
@@ -146,36 +141,9 @@ static void serve(void *context, struct exchange *exchange) {
 	}
 }
 
-/* Whoever can connect can be refused: the log is not theirs to fill. */
-static bool may_log_refusal(struct gateway *gateway) {
-	int64_t now_ns = loop_now_ns(gateway->loop);
-	gateway->refusals_left +=
-		(double)(now_ns - gateway->refusals_ns) / NS_PER_S * REFUSALS_LOGGED_PER_S;
-	gateway->refusals_ns = now_ns;
-	if (gateway->refusals_left > REFUSALS_LOGGED) {
-		gateway->refusals_left = REFUSALS_LOGGED;
-	}
-	if (gateway->refusals_left < 1) {
-		gateway->refusals_unsaid++;
-		return false;
-	}
-	gateway->refusals_left -= 1;
-	return true;
-}
-
 static void on_refuse(void *context, const char *peer_address, const struct err *reason) {
 	struct gateway *gateway = context;
-	const char *const values[] = { refusal_reason(reason) };
-	metric_inc(metric_child(gateway->refused, values));
-	if (!may_log_refusal(gateway)) {
-		return;
-	}
-	if (gateway->refusals_unsaid > 0) {
-		log_warn("more peers were refused than logged",
-			KV_INT("unsaid", gateway->refusals_unsaid));
-		gateway->refusals_unsaid = 0;
-	}
-	log_warn("peer refused", KV("peer", peer_address), KV("reason", values[0]), KV_ERR(reason));
+	refusals_tell(&gateway->refusals, loop_now_ns(gateway->loop), peer_address, reason);
 }
 
 static void use_exports(struct gateway *gateway, struct exports *exports) {
@@ -191,6 +159,9 @@ static void use_exports(struct gateway *gateway, struct exports *exports) {
 	}
 	export_states_sweep(&gateway->states);
 	feed_publish(gateway->feed, exports);
+	if (gateway->dialler) {
+		dialler_use(gateway->dialler, exports);
+	}
 }
 
 /* Returns 1 if new exports are in use, 0 if the file is as it was. */
@@ -233,8 +204,10 @@ static void on_change(void *context) {
 static void declare_metrics(struct gateway *gateway, struct metric_registry *metrics) {
 	static const char *const reason_labels[] = { "reason", NULL };
 	export_metrics_init(&gateway->export_metrics, metrics);
-	gateway->refused = metric_declare(metrics, METRIC_COUNTER, "atoll_gateway_refused_total",
-		"Peers that were not let in, by why.", reason_labels);
+	refusals_init(&gateway->refusals,
+		metric_declare(metrics, METRIC_COUNTER, "atoll_gateway_refused_total",
+			"Peers that were not let in, by why.", reason_labels),
+		loop_now_ns(gateway->loop));
 	gateway->denied = metric_declare(metrics, METRIC_COUNTER, "atoll_gateway_denied_total",
 		"Requests of peers that were let in but not passed on, by why.", reason_labels);
 	gateway->config_success = metric_single(
@@ -249,8 +222,6 @@ static struct gateway *make(struct loop *loop, const struct gateway_options *opt
 	static const char *const protocols[] = { "h2", NULL };
 	struct gateway *gateway = MEMORY_NEW(struct gateway, 1);
 	gateway->loop = loop;
-	gateway->refusals_left = REFUSALS_LOGGED;
-	gateway->refusals_ns = loop_now_ns(loop);
 	gateway->config_file = strdup(options->config_file);
 	gateway->identity = strdup(options->identity);
 	CHECK(gateway->config_file && gateway->identity);
@@ -288,6 +259,12 @@ int gateway_open(struct loop *loop, const struct gateway_options *options, struc
 		gateway_close(gateway);
 		return rc;
 	}
+	gateway->dialler = dialler_new(loop, &(struct dialler_options){
+						     .server = gateway->server,
+						     .tls = options->tls,
+						     .metrics = options->metrics,
+					     });
+	dialler_use(gateway->dialler, gateway->exports);
 	gateway->watch = watch_start(loop, gateway->config_file, 0, on_change, gateway);
 	*out = gateway;
 	return 0;
@@ -305,6 +282,7 @@ void gateway_close(struct gateway *gateway) {
 	if (gateway->server) {
 		http_server_close(gateway->server);
 	}
+	dialler_free(gateway->dialler);
 	fetcher_free(gateway->proxies.fetcher);
 	for (struct export_state *state = gateway->states; state; state = state->next) {
 		state->is_listed = false;

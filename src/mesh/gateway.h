@@ -6,6 +6,9 @@
  * streams the answer of the service behind it, compressed, as fast as the peer takes it. Everything
  * else is refused, counted and, for peers that are not let in at all, logged.
  *
+ * A gateway that no hub can reach dials the hubs that its configuration names, and serves them over
+ * those connections by the same rules (mesh/dialler.h).
+ *
  * The configuration file is watched: exports come and go without a restart, and peers that follow
  * the catalogue know within a moment (docs/formats/link.md).
  *

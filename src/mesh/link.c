@@ -131,13 +131,26 @@ static void add(struct links *links, const char *file, uint64_t hash, struct are
 	insert(links, link);
 	log_info("link added", KV("cluster", link->config.cluster.ptr),
 		KV("identity", link->config.identity.ptr),
-		KV("address", config->addresses[0].text.ptr));
+		KV("address",
+			config->address_count > 0 ? config->addresses[0].text.ptr : "it dials"));
 	link_start(link);
 }
 
 static struct link *find_file(struct links *links, const char *file) {
 	for (struct link *link = links->first; link; link = link->next) {
 		if (strcmp(link->file, file) == 0) {
+			return link;
+		}
+	}
+	return NULL;
+}
+
+/* The link that a gateway with this identity would be, if it dials. */
+static const struct link *find_dialling(
+	const struct links *links, const struct link_config *config) {
+	for (const struct link *link = links->first; link; link = link->next) {
+		if (config->is_dialled_by_gateway && link->config.is_dialled_by_gateway &&
+			str_equal(link->config.identity, config->identity)) {
 			return link;
 		}
 	}
@@ -168,6 +181,12 @@ static int load_file(struct links *links, const char *file, struct err *err) {
 	if (same && same != old) {
 		return err_set(err, ERR_INVAL, "%s: cluster \"%s\" is linked by %s already",
 			buf_text(&path), config.cluster.ptr, same->file);
+	}
+	const struct link *rival = find_dialling(links, &config);
+	if (rival && rival != old) {
+		return err_set(err, ERR_INVAL, "%s: %s dials for cluster \"%s\" already (%s)",
+			buf_text(&path), config.identity.ptr, rival->config.cluster.ptr,
+			rival->file);
 	}
 	if (old) {
 		drop(links, old, "its file changed");
@@ -250,6 +269,11 @@ static void on_tick(struct timer *timer) {
 static void declare_metrics(struct links *links, struct metric_registry *metrics) {
 	static const char *const labels[] = { "cluster", NULL };
 	static const char *const outcome_labels[] = { "cluster", "outcome", NULL };
+	static const char *const reason_labels[] = { "reason", NULL };
+	refusals_init(&links->refusals,
+		metric_declare(metrics, METRIC_COUNTER, "atoll_link_refused_total",
+			"Gateways that dialled and were not let in, by why.", reason_labels),
+		loop_now_ns(links->loop));
 	links->received = metric_declare(metrics, METRIC_COUNTER, "atoll_link_received_bytes_total",
 		"Bytes received from a linked cluster, TLS included.", labels);
 	links->sent = metric_declare(metrics, METRIC_COUNTER, "atoll_link_sent_bytes_total",
@@ -298,6 +322,7 @@ void links_free(struct links *links) {
 		return;
 	}
 	links->is_closed = true;
+	listener_close(links->listener);
 	watch_stop(links->watch);
 	loop_timer_clear(links->loop, &links->timer);
 	while (links->first) {
@@ -326,11 +351,10 @@ static void copy_exports(const struct link *link, struct arena *arena, struct li
 
 static void fill(const struct link *link, int64_t now_ns, int64_t own_not_after_ms,
 	struct arena *arena, struct link_status *out) {
-	const struct link_address *address = &link->config.addresses[link->address_index];
 	*out = (struct link_status){
 		.cluster = arena_copy(arena, link->config.cluster),
 		.state = link->state,
-		.address = arena_copy(arena, address->text),
+		.address = arena_copy(arena, str_of(link_address_text(link))),
 		.identity = arena_copy(arena, str_of(link->identity)),
 		.last_error = arena_copy(arena, str_of(link->last_error)),
 		.since_ms = link->since_ms,

@@ -2,7 +2,8 @@
  * Links: this process' side of the connections to other clusters' gateways.
  *
  * One link file (YAML) per cluster lies in a directory that is watched; adding, changing or
- * removing a file adds, re-dials or removes the link, nothing else is touched. Each link keeps one
+ * removing a file adds, re-dials or removes the link, nothing else is touched. A file may also say
+ * that its gateway dials us; then the link is whatever connection it made last. Each link keeps one
  * HTTP/2 session over mutual TLS open, follows the gateway's catalogue of exports over it, and
  * carries requests to exports. Before a certificate of either side expires another session takes
  * its place; calls under way end over the old one.
@@ -41,10 +42,11 @@ struct link_export {
 struct link_status {
 	struct str cluster;
 	enum link_state state;
-	struct str address;        /* "127.0.0.1:9493" in use or tried last. */
-	struct str identity;       /* The gateway's verified name. */
-	struct str last_error;     /* Why it is not up; empty when it is. */
-	int64_t since_ms;          /* When it entered the state. */
+	struct str address;    /* "127.0.0.1:9493" in use or tried last; of a gateway that dials,
+				* where it comes from. */
+	struct str identity;   /* The gateway's verified name. */
+	struct str last_error; /* Why it is not up; empty when it is. */
+	int64_t since_ms;      /* When it entered the state. */
 	int64_t cert_not_after_ms; /* The gateway's certificate. */
 	int64_t own_cert_not_after_ms;
 	int64_t rtt_ns;
@@ -76,6 +78,14 @@ MUST_USE int links_new(struct loop *loop, const struct links_options *options, s
  * in the loop's next rounds, or in loop_free.
  */
 void links_free(struct links *links);
+/*
+ * On the loop, once: listens for gateways that dial us. Each is the link whose file names its
+ * identity and says "dials: gateway"; others are refused, logged and counted
+ * (atoll_link_refused_total). Returns 0, ERR_INVAL (bad address) or ERR_IO (in use).
+ */
+MUST_USE int links_listen(struct links *links, const char *host, uint16_t port, struct err *err);
+/* The port that is listened on. */
+uint16_t links_port(const struct links *links);
 /* On the loop: dials at once what is down (our certificates changed). */
 void links_retry(struct links *links);
 

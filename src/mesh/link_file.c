@@ -7,12 +7,14 @@ struct raw_link {
 	struct str cluster;
 	struct str identity;
 	struct texts addresses;
+	struct str dials;
 };
 
 static const struct field link_fields[] = {
 	{ "cluster", FIELD_TEXT, offsetof(struct raw_link, cluster), true },
 	{ "identity", FIELD_TEXT, offsetof(struct raw_link, identity), true },
-	{ "addresses", FIELD_TEXTS, offsetof(struct raw_link, addresses), true },
+	{ "addresses", FIELD_TEXTS, offsetof(struct raw_link, addresses), false },
+	{ "dials", FIELD_TEXT, offsetof(struct raw_link, dials), false },
 };
 
 /* "host:port", "[::1]:port". */
@@ -43,6 +45,39 @@ static int read_address(
 	return 0;
 }
 
+int link_addresses_read(struct arena *arena, const struct texts *texts, struct link_address **out,
+	struct err *err) {
+	if (texts->count == 0 || texts->count > LINK_ADDRESSES_MAX) {
+		return err_set(err, ERR_INVAL, "%zu addresses, must be 1 to %d", texts->count,
+			LINK_ADDRESSES_MAX);
+	}
+	struct link_address *addresses = ARENA_NEW(arena, struct link_address, texts->count);
+	for (size_t i = 0; i < texts->count; i++) {
+		int rc = read_address(arena, texts->items[i], &addresses[i], err);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	*out = addresses;
+	return 0;
+}
+
+/* Who dials: "hub" unless it is said. */
+static int read_direction(const struct raw_link *raw, struct link_config *config, struct err *err) {
+	config->is_dialled_by_gateway = str_equal(raw->dials, STR("gateway"));
+	if (!config->is_dialled_by_gateway && raw->dials.len > 0 &&
+		!str_equal(raw->dials, STR("hub"))) {
+		return err_set(err, ERR_INVAL, "dials \"%.*s\" is neither \"hub\" nor \"gateway\"",
+			STR_ARG(str_first(raw->dials, 60)));
+	}
+	if (config->is_dialled_by_gateway && raw->addresses.count > 0) {
+		return err_set(err, ERR_INVAL,
+			"a link that the gateway dials has no addresses here; they stand in the "
+			"gateway's configuration");
+	}
+	return 0;
+}
+
 static int build(
 	struct arena *arena, const struct raw_link *raw, struct link_config *out, struct err *err) {
 	struct identity identity;
@@ -52,27 +87,21 @@ static int build(
 			STR_ARG(str_first(raw->cluster, 100)));
 	}
 	int rc = identity_parse(raw->identity, &identity, err);
-	if (rc < 0) {
-		return rc;
-	}
-	if (raw->addresses.count == 0 || raw->addresses.count > LINK_ADDRESSES_MAX) {
-		return err_set(err, ERR_INVAL, "%zu addresses, must be 1 to %d",
-			raw->addresses.count, LINK_ADDRESSES_MAX);
-	}
 	struct link_config config = {
 		.cluster = arena_copy(arena, raw->cluster),
 		.identity = arena_copy(arena, raw->identity),
-		.addresses = ARENA_NEW(arena, struct link_address, raw->addresses.count),
 		.address_count = raw->addresses.count,
 	};
-	for (size_t i = 0; i < config.address_count; i++) {
-		rc = read_address(arena, raw->addresses.items[i], &config.addresses[i], err);
-		if (rc < 0) {
-			return rc;
-		}
+	if (rc == 0) {
+		rc = read_direction(raw, &config, err);
 	}
-	*out = config;
-	return 0;
+	if (rc == 0 && !config.is_dialled_by_gateway) {
+		rc = link_addresses_read(arena, &raw->addresses, &config.addresses, err);
+	}
+	if (rc == 0) {
+		*out = config;
+	}
+	return rc;
 }
 
 int link_config_parse(

@@ -22,13 +22,27 @@ static void reads_a_link(void **state) {
 	assert_string_equal(config.addresses[2].text.ptr, "[::1]:1");
 }
 
+static void a_gateway_that_dials_has_no_address(void **state) {
+	(void)state;
+	AUTO(arena_deinit) struct arena arena = { 0 };
+	struct link_config config;
+	struct err err = { 0 };
+	assert_ok(link_config_parse(&arena, STR(HEAD "dials: gateway\n"), &config, &err), err);
+	assert_true(config.is_dialled_by_gateway);
+	assert_int_equal(config.address_count, 0);
+	assert_ok(link_config_parse(
+			  &arena, STR(HEAD "dials: hub\naddresses: ['a:1']\n"), &config, &err),
+		err);
+	assert_false(config.is_dialled_by_gateway);
+}
+
 static const struct {
 	const char *yaml;
 	const char *sentence;
 } wrong[] = {
 	{ "", "line 1: a link must be a mapping of keys to values" },
 	{ "cluster: west\n", "line 1: a link lacks \"identity\"" },
-	{ HEAD, "line 1: a link lacks \"addresses\"" },
+	{ HEAD, "0 addresses, must be 1 to 64" },
 	{ HEAD "addresses: []\n", "0 addresses, must be 1 to 64" },
 	{ HEAD "addresses: [a]\n", "address \"a\" is not like host:4143 or [::1]:4143" },
 	{ HEAD "addresses: ['a:0']\n", "address \"a:0\" is not like host:4143 or [::1]:4143" },
@@ -39,7 +53,12 @@ static const struct {
 	{ HEAD "addresses: ['/run/x:1']\n",
 		"address \"/run/x:1\" is not like host:4143 or [::1]:4143" },
 	{ HEAD "adresses: ['a:1']\n", "line 3: unknown key \"adresses\" in a link; known are "
-				      "cluster, identity, addresses" },
+				      "cluster, identity, addresses, dials" },
+	{ HEAD "dials: me\n", "dials \"me\" is neither \"hub\" nor \"gateway\"" },
+	{ HEAD "dials: hub\n", "0 addresses, must be 1 to 64" },
+	{ HEAD "dials: gateway\naddresses: ['a:1']\n",
+		"a link that the gateway dials has no addresses here; they stand in the gateway's "
+		"configuration" },
 	{ "cluster: We st\nidentity: a\naddresses: ['a:1']\n",
 		"cluster \"We st\" is not a name of lower-case letters, digits and '-'" },
 	{ "cluster: west\nidentity: a\naddresses: ['a:1']\n",
@@ -62,6 +81,7 @@ static void errors_say_what_to_do(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(reads_a_link),
+		TEST(a_gateway_that_dials_has_no_address),
 		TEST(errors_say_what_to_do),
 	};
 	return TEST_RUN(tests);

@@ -12,9 +12,11 @@
 #include "base/rand.h"
 #include "base/thread.h"
 #include "http/session.h"
+#include "io/stream.h"
 #include "mesh/backoff.h"
 #include "mesh/link.h"
 #include "mesh/link_file.h"
+#include "mesh/refusal.h"
 
 struct link_bytes {
 	uint64_t received;
@@ -35,6 +37,7 @@ struct link {
 	struct stream *stream; /* While dialling. */
 	struct http_session *session;
 	struct http_session *old_session; /* Its last calls end; 'session' took its place. */
+	unsigned aborted_sessions;        /* Even older, ended, and not gone yet. */
 	bool is_ready;                    /* The session's catalogue has come. */
 	struct http_call *catalogue_call;
 	struct buf line;        /* The catalogue's line so far. */
@@ -53,7 +56,8 @@ struct link {
 	struct link_bytes old_counted;
 
 	/* Guarded. */
-	size_t address_index; /* In use, or tried last. */
+	size_t address_index;  /* In use, or tried last. */
+	char peer_address[64]; /* Of a gateway that dials. */
 	enum link_state state;
 	int64_t since_ms;
 	int64_t rtt_ns;
@@ -83,6 +87,9 @@ struct links {
 	void (*on_change)(void *context);
 	void *context;
 	struct watch *watch;
+	struct listener *listener; /* For gateways that dial; NULL: none. */
+	struct tls_options tls;    /* Its own. */
+	struct refusals refusals;
 	struct timer timer; /* Counts bytes and looks into the directory. */
 	struct rand rand;
 	bool is_closed;
@@ -110,6 +117,10 @@ void links_changed(struct links *links);
 void link_start(struct link *link);
 /* Ends the connection and all calls; frees the link, at once or when the connection is gone. */
 void link_remove(struct link *link, const char *why);
+/* Where the gateway is, as far as known; guarded. */
+const char *link_address_text(const struct link *link);
+/* The link's gateway has dialled us: the connection takes the place of the one before. */
+void link_take_stream(struct link *link, struct stream *stream);
 /* Dials at once if it waits for that. */
 void link_retry(struct link *link);
 /* Adds what the sessions moved since the last time to the counters. */

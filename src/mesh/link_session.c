@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "mesh/catalogue.h"
 #include "mesh/link_internal.h"
+#include "mesh/renewal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +19,13 @@
 #define DIAL_TIMEOUT_MS 10000
 /* Before the next address of several is tried. */
 #define NEXT_ADDRESS_MS 50
-/* A session is renewed this part of what its certificates have left before their end, at most so
- * long before. */
-#define RENEWAL_PART 0.2
-#define RENEWAL_MS_MAX (10 * 60 * 1000)
-
 static struct loop *loop_of(const struct link *link) {
 	return link->links->loop;
+}
+
+const char *link_address_text(const struct link *link) {
+	return link->config.address_count > 0 ? link->config.addresses[link->address_index].text.ptr
+					      : link->peer_address;
 }
 
 static void set_gauge(struct metric *metric, double value) {
@@ -74,7 +75,8 @@ void link_count_bytes(struct link *link) {
 }
 
 void link_free(struct link *link) {
-	CHECK(!link->stream && !link->session && !link->old_session);
+	CHECK(!link->stream && !link->session);
+	CHECK(!link->old_session && link->aborted_sessions == 0);
 	CHECK(!link->waiting && !link->active);
 	loop_timer_clear(loop_of(link), &link->timer);
 	loop_timer_clear(loop_of(link), &link->renewal);
@@ -87,9 +89,22 @@ void link_free(struct link *link) {
 }
 
 static void free_if_gone(struct link *link) {
-	if (!link->stream && !link->session && !link->old_session) {
+	if (!link->stream && !link->session && !link->old_session && link->aborted_sessions == 0) {
 		link_free(link);
 	}
+}
+
+static void dial_later(struct link *link, const struct err *reason) {
+	link->tried++;
+	bool has_others = link->tried < link->config.address_count;
+	int64_t wait_ms = NEXT_ADDRESS_MS;
+	if (!has_others) {
+		link->tried = 0;
+		wait_ms = backoff_next(&link->backoff, &link->links->rand,
+			loop_now_ns(loop_of(link)), reason->code == ERR_DENIED);
+	}
+	link->next_index = (link->address_index + 1) % link->config.address_count;
+	loop_timer_after_ms(loop_of(link), &link->timer, wait_ms);
 }
 
 /* The connection is gone, or never came to be. */
@@ -102,23 +117,27 @@ static void go_down(struct link *link, const struct err *reason) {
 	bool is_news = was_up || strcmp(link->last_error, reason->text) != 0;
 	if (is_news) {
 		log_warn("link down", KV("cluster", link->config.cluster.ptr),
-			KV("address", link->config.addresses[link->address_index].text.ptr),
-			KV_ERR(reason));
+			KV("address", link_address_text(link)), KV_ERR(reason));
 	}
 	set_state(link, LINK_DOWN, reason->text);
 	link_calls_fail(link, reason);
-	link->tried++;
-	bool has_others = link->tried < link->config.address_count;
-	int64_t wait_ms = NEXT_ADDRESS_MS;
-	if (!has_others) {
-		link->tried = 0;
-		wait_ms = backoff_next(&link->backoff, &link->links->rand,
-			loop_now_ns(loop_of(link)), reason->code == ERR_DENIED);
+	if (!link->config.is_dialled_by_gateway) {
+		dial_later(link, reason);
 	}
-	link->next_index = (link->address_index + 1) % link->config.address_count;
-	loop_timer_after_ms(loop_of(link), &link->timer, wait_ms);
 	if (is_news) {
 		links_changed(link->links);
+	}
+}
+
+/* A session that another has taken the place of is gone. */
+static void forget_session(struct link *link, const struct http_session *session) {
+	if (session == link->old_session) {
+		link->old_session = NULL;
+	} else {
+		link->aborted_sessions--;
+	}
+	if (link->is_removed) {
+		free_if_gone(link);
 	}
 }
 
@@ -126,11 +145,8 @@ static void on_session_close(struct http_session *session, const struct err *rea
 	struct link *link = http_session_context(session);
 	struct err err = { 0 };
 	link_count_bytes(link);
-	if (session == link->old_session) {
-		link->old_session = NULL;
-		if (link->is_removed) {
-			free_if_gone(link);
-		}
+	if (session != link->session) {
+		forget_session(link, session);
 		return;
 	}
 	link->session = NULL;
@@ -189,8 +205,7 @@ static void come_up(struct link *link) {
 	link->is_ready = true;
 	if (link->state != LINK_UP) {
 		log_info("link up", KV("cluster", link->config.cluster.ptr),
-			KV("address", link->config.addresses[link->address_index].text.ptr),
-			KV("identity", link->identity));
+			KV("address", link_address_text(link)), KV("identity", link->identity));
 	}
 	set_state(link, LINK_UP, "");
 	link_calls_send_waiting(link);
@@ -292,28 +307,25 @@ static const struct http_call_ops catalogue_ops = {
 	.on_end = on_catalogue_end,
 };
 
-static void plan_renewal(struct link *link, int64_t peer_not_after_ms) {
-	int64_t end_ms = peer_not_after_ms < link->own_not_after_ms ? peer_not_after_ms
-								    : link->own_not_after_ms;
-	int64_t left_ms = end_ms - clock_now_ms(loop_clock(loop_of(link)));
-	double early_ms = RENEWAL_PART * (double)left_ms;
-	early_ms = early_ms < RENEWAL_MS_MAX ? early_ms : RENEWAL_MS_MAX;
-	/* From half of it on, so that many links do not do it together. */
-	early_ms *= 0.5 + 0.5 * rand_unit(&link->links->rand);
-	int64_t wait_ms = left_ms - (int64_t)early_ms;
-	loop_timer_after_ms(loop_of(link), &link->renewal, wait_ms > 0 ? wait_ms : 0);
+/* A gateway that dials sees to it; it must be done when its certificate ends. */
+static void plan_renewal(struct link *link, const struct tls_peer *peer) {
+	int64_t now_ms = clock_now_ms(loop_clock(loop_of(link)));
+	int64_t wait_ms = link->config.is_dialled_by_gateway
+				  ? peer->chain_not_after_ms - now_ms
+				  : renewal_after_ms(link->own_not_after_ms, peer->not_after_ms,
+					    now_ms, &link->links->rand);
+	loop_timer_after_ms(loop_of(link), &link->renewal, wait_ms);
 }
 
-static void on_open(struct stream *stream) {
-	struct link *link = stream_context(stream);
+/* A connection with the gateway stands: whether it is good for anything, its catalogue shows. */
+static void open_session(struct link *link, struct stream *stream) {
 	const struct tls_peer *peer = stream_peer(stream);
-	plan_renewal(link, peer->not_after_ms);
+	plan_renewal(link, peer);
 	lock_take(&link->links->lock);
 	(void)snprintf(link->identity, sizeof(link->identity), "%s", peer->identity);
 	link->cert_not_after_ms = peer->not_after_ms;
 	lock_drop(&link->links->lock);
 	set_gauge(link->expiry_metric, (double)(peer->not_after_ms / MS_PER_S));
-	link->stream = NULL;
 	link->counted = (struct link_bytes){ 0 };
 	link->failure = (struct err){ 0 };
 	buf_reset(&link->line);
@@ -334,6 +346,12 @@ static void on_open(struct stream *stream) {
 		    &link->catalogue_call, &err) < 0) {
 		end_session(link, &err);
 	}
+}
+
+static void on_open(struct stream *stream) {
+	struct link *link = stream_context(stream);
+	link->stream = NULL;
+	open_session(link, stream);
 }
 
 static void on_stream_data(struct stream *stream, struct str bytes) {
@@ -387,14 +405,13 @@ static void on_timer(struct timer *timer) {
 	end_session(link, &err);
 }
 
-/* The link stays up; calls begun meanwhile wait for the new session, a moment if all is well. */
-static void on_renewal(struct timer *timer) {
-	struct link *link = CONTAINER_OF(timer, struct link, renewal);
-	if (!link->is_ready || link->old_session) {
-		return; /* The certificate's end is the session's then. */
-	}
-	log_debug("link renewed", KV("cluster", link->config.cluster.ptr));
+/* Calls that are under way over the session end over it; others wait for the next one. */
+static void retire_session(struct link *link) {
 	link_count_bytes(link);
+	if (link->old_session) {
+		http_session_abort(link->old_session);
+		link->aborted_sessions++;
+	}
 	link->old_session = link->session;
 	link->old_counted = link->counted;
 	link->session = NULL;
@@ -406,8 +423,38 @@ static void on_renewal(struct timer *timer) {
 		http_call_cancel(call);
 	}
 	http_session_close(link->old_session);
+}
+
+/* The link stays up; calls begun meanwhile wait for the new session, a moment if all is well. */
+static void on_renewal(struct timer *timer) {
+	struct link *link = CONTAINER_OF(timer, struct link, renewal);
+	if (link->config.is_dialled_by_gateway) {
+		struct err err = { 0 };
+		(void)err_set(
+			&err, ERR_DENIED, "the gateway's certificate has expired since it dialled");
+		end_session(link, &err);
+		return;
+	}
+	if (!link->is_ready || link->old_session) {
+		return; /* The certificate's end is the session's then. */
+	}
+	log_debug("link renewed", KV("cluster", link->config.cluster.ptr));
+	retire_session(link);
 	link->next_index = link->address_index;
 	dial(link);
+}
+
+void link_take_stream(struct link *link, struct stream *stream) {
+	log_debug("gateway dialled", KV("cluster", link->config.cluster.ptr),
+		KV("address", stream_peer_address(stream)));
+	if (link->session) {
+		retire_session(link);
+	}
+	lock_take(&link->links->lock);
+	(void)snprintf(
+		link->peer_address, sizeof(link->peer_address), "%s", stream_peer_address(stream));
+	lock_drop(&link->links->lock);
+	open_session(link, stream);
 }
 
 void link_start(struct link *link) {
@@ -420,12 +467,16 @@ void link_start(struct link *link) {
 	};
 	link->timer.run = on_timer;
 	link->renewal.run = on_renewal;
+	if (link->config.is_dialled_by_gateway) {
+		set_state(link, LINK_DOWN, "its gateway has not dialled yet");
+		return;
+	}
 	set_state(link, LINK_CONNECTING, "");
 	dial(link);
 }
 
 void link_retry(struct link *link) {
-	if (!link->session && !link->stream) {
+	if (!link->session && !link->stream && !link->config.is_dialled_by_gateway) {
 		backoff_reset(&link->backoff);
 		loop_timer_clear(loop_of(link), &link->timer);
 		dial(link);
@@ -439,7 +490,8 @@ void link_remove(struct link *link, const char *why) {
 	loop_timer_clear(loop_of(link), &link->timer);
 	loop_timer_clear(loop_of(link), &link->renewal);
 	link_calls_fail(link, &err);
-	bool is_gone = !link->session && !link->stream && !link->old_session;
+	bool is_gone = !link->session && !link->stream && !link->old_session &&
+		       link->aborted_sessions == 0;
 	if (link->old_session) {
 		http_session_abort(link->old_session);
 	}

@@ -394,6 +394,151 @@ static void no_session_outlives_its_certificate(void **state) {
 	world_deinit(&world);
 }
 
+static void listen_for_gateways(struct world *world) {
+	struct err err = { 0 };
+	assert_ok(links_listen(world->links, "127.0.0.1", 0, &err), err);
+	world->links_port = links_port(world->links);
+}
+
+/* The gateway exports as ever, and dials a hub at the port of the links. */
+static void write_dialling(struct world *world, const char *hub) {
+	AUTO(buf_deinit) struct buf text = { 0 };
+	buf_add_text(&text, "exports:\n");
+	buf_printf(&text, EXPORT_TEXT, "prometheus", world->service_port);
+	buf_printf(&text, "hubs: [{identity: %s, addresses: ['127.0.0.1:%u']}]\n", hub,
+		world->links_port);
+	world_write(world, "gateway.yaml", buf_text(&text));
+}
+
+static void world_init_dialling(struct world *world) {
+	world_init(world);
+	world_do(world, listen_for_gateways);
+	world_write(world, "links/west.yaml",
+		"cluster: west\nidentity: " GATEWAY_IDENTITY "\ndials: gateway\n");
+}
+
+static bool waits_for_its_gateway(const struct link_status *status) {
+	return status->state == LINK_DOWN &&
+	       str_equal(status->last_error, STR("its gateway has not dialled yet"));
+}
+
+static void a_gateway_may_dial(void **state) {
+	(void)state;
+	struct world world;
+	AUTO(arena_deinit) struct arena arena = { 0 };
+	struct err err = { 0 };
+	world_init_dialling(&world);
+	(void)world_wait_link(&world, "west", waits_for_its_gateway, &arena);
+	struct link_request request = world_request("/api/v1/query");
+	struct link_response response;
+	assert_int_equal(call(&world, &request, &arena, &response, &err), ERR_CLOSED);
+	assert_string_equal(err.text, "link to west is down: its gateway has not dialled yet");
+
+	write_dialling(&world, HUB_IDENTITY);
+	struct link_status status = world_wait_link(&world, "west", world_is_up, &arena);
+	assert_str_equal(status.identity, STR(GATEWAY_IDENTITY));
+	assert_true(str_starts(status.address, STR("127.0.0.1:")));
+	assert_int_equal(status.export_count, 1);
+	assert_ok(call(&world, &request, &arena, &response, &err), err);
+	assert_str_equal(response.body, STR("GET /api/v1/query "));
+	assert_non_null(strstr(world.seen, "l5d-client-id: " HUB_IDENTITY "\n"));
+	request.target = STR("/api/v1/admin/tsdb/snapshot");
+	assert_int_equal(call(&world, &request, &arena, &response, &err), ERR_DENIED);
+
+	world_write_exports(&world, "prometheus", NULL);
+	(void)world_wait_link(&world, "west", world_is_down, &arena);
+	write_dialling(&world, HUB_IDENTITY);
+	(void)world_wait_link(&world, "west", world_is_up, &arena);
+	world_deinit(&world);
+}
+
+static void a_gateway_that_dials_comes_back_after_either_side_went_away(void **state) {
+	(void)state;
+	struct world world;
+	AUTO(arena_deinit) struct arena arena = { 0 };
+	world_init_dialling(&world);
+	write_dialling(&world, HUB_IDENTITY);
+	(void)world_wait_link(&world, "west", world_is_up, &arena);
+	world_do(&world, world_close_gateway);
+	(void)world_wait_link(&world, "west", world_is_down, &arena);
+	world_do(&world, world_open_gateway);
+	(void)world_wait_link(&world, "west", world_is_up, &arena);
+	/* The link's file changes: its connection is ended, and made again from the other side. */
+	world_write(&world, "links/west.yaml",
+		"# again\ncluster: west\nidentity: " GATEWAY_IDENTITY "\ndials: gateway\n");
+	(void)world_wait_link(&world, "west", waits_for_its_gateway, &arena);
+	(void)world_wait_link(&world, "west", world_is_up, &arena);
+	world_deinit(&world);
+}
+
+static double metric_of(struct world *world, const char *name) {
+	AUTO(buf_deinit) struct buf text = { 0 };
+	metric_write(world->metrics, &text);
+	const char *line = strstr(buf_text(&text), name);
+	return line ? strtod(line + strlen(name), NULL) : 0;
+}
+
+static void wait_for_metric(struct world *world, const char *name) {
+	int64_t end_ns = clock_mono_ns(clock_system()) + TEST_WAIT_NS;
+	while (metric_of(world, name) < 1) {
+		lock_take(&world->lock);
+		(void)condition_wait_for(&world->changed, &world->lock, NS_PER_S / 50);
+		lock_drop(&world->lock);
+		assert_true(clock_mono_ns(clock_system()) < end_ns);
+	}
+}
+
+static void a_gateway_that_no_file_expects_is_refused(void **state) {
+	(void)state;
+	struct world world;
+	world_init(&world);
+	world_do(&world, listen_for_gateways);
+	/* There is a link to it, but one that we dial. */
+	write_dialling(&world, HUB_IDENTITY);
+	wait_for_metric(&world, "\natoll_link_refused_total{reason=\"unexpected\"} ");
+	world_deinit(&world);
+}
+
+static void a_gateway_does_not_serve_a_hub_of_another_name(void **state) {
+	(void)state;
+	struct world world;
+	AUTO(arena_deinit) struct arena arena = { 0 };
+	world_init_dialling(&world);
+	write_dialling(&world, "other.atoll.serviceaccount.identity.linkerd.hub.mesh");
+	wait_for_metric(&world, "\natoll_link_refused_total{reason=\"by_peer\"} ");
+	(void)world_wait_link(&world, "west", waits_for_its_gateway, &arena);
+	world_deinit(&world);
+}
+
+/* As no_session_outlives_its_certificate, from the other side. */
+static void a_gateway_that_dials_renews_in_time(void **state) {
+	(void)state;
+	struct world world;
+	AUTO(arena_deinit) struct arena arena = { 0 };
+	struct err err = { 0 };
+	world_init_dialling(&world);
+	world_sign(&world, world.issuers[1], "hub", "hub-tls", 5 * MS_PER_S);
+	wait_for_hub_leaf(&world, true);
+	write_dialling(&world, HUB_IDENTITY);
+	int64_t since_ms = world_wait_link(&world, "west", world_is_up, &arena).since_ms;
+	struct link_request request = world_request("/api/v1/labels");
+	struct link_call *kept = link_call_start(world.links, &request);
+	world_wait_count(&world, &world.asked, 0);
+	world_sign(&world, world.issuers[0], "gateway", "gateway-tls", 600 * MS_PER_S);
+	world_sign(&world, world.issuers[1], "hub", "hub-tls", 0);
+	wait_for_hub_leaf(&world, false);
+
+	(void)world_wait_link(&world, "west", has_short_certificate, &arena);
+	struct link_response response;
+	request.target = STR("/api/v1/query");
+	assert_ok(call(&world, &request, &arena, &response, &err), err);
+	world_wait_count(&world, &world.aborted, 0);
+	assert_int_equal(link_call_wait(kept, &arena, &response, &err), ERR_CLOSED);
+	assert_ok(call(&world, &request, &arena, &response, &err), err);
+	assert_int_equal(world_wait_link(&world, "west", world_is_up, &arena).since_ms, since_ms);
+	world_deinit(&world);
+}
+
 static void wait_until_gone(struct world *world) {
 	int64_t end_ns = clock_mono_ns(clock_system()) + TEST_WAIT_NS;
 	size_t count = 1;
@@ -565,6 +710,11 @@ int main(void) {
 		TEST(a_wrong_anchor_is_told_with_both_digests),
 		TEST(a_renewed_certificate_is_used_without_a_restart),
 		TEST(no_session_outlives_its_certificate),
+		TEST(a_gateway_may_dial),
+		TEST(a_gateway_that_dials_comes_back_after_either_side_went_away),
+		TEST(a_gateway_that_no_file_expects_is_refused),
+		TEST(a_gateway_does_not_serve_a_hub_of_another_name),
+		TEST(a_gateway_that_dials_renews_in_time),
 		TEST(a_removed_file_takes_link_calls_and_metrics_with_it),
 		TEST(a_malformed_file_harms_no_other_link),
 		TEST(a_service_that_is_down_is_told_in_a_sentence),

@@ -1,7 +1,14 @@
 #include "mesh/refusal.h"
 
+#include "base/log.h"
+#include "base/time.h"
+
 #include <openssl/x509_vfy.h>
 #include <string.h>
+
+/* Lines in the log: so many at once, so many more a second. */
+#define LINES_MAX 100
+#define LINES_PER_S 10
 
 /* OpenSSL's own sentence stands in the text of a refusal, so it is what tells them apart. */
 static const struct {
@@ -26,6 +33,7 @@ static const struct {
 	const char *reason;
 } text_reasons[] = {
 	{ "sent no certificate", "no_certificate" },
+	{ "no link file expects", "unexpected" },
 	{ "(ALPN)", "protocol" },
 	{ "refused: ", "certificate" },
 	{ "certificate", "identity" },
@@ -60,4 +68,38 @@ const char *refusal_reason(const struct err *refusal) {
 		}
 	}
 	return "other";
+}
+
+void refusals_init(struct refusals *refusals, struct metric_family *counter, int64_t now_ns) {
+	*refusals = (struct refusals){ .counter = counter, .filled_ns = now_ns, .left = LINES_MAX };
+}
+
+/* Whoever can connect can be refused: the log is not theirs to fill. */
+static bool may_log(struct refusals *refusals, int64_t now_ns) {
+	refusals->left += (double)(now_ns - refusals->filled_ns) / NS_PER_S * LINES_PER_S;
+	refusals->filled_ns = now_ns;
+	if (refusals->left > LINES_MAX) {
+		refusals->left = LINES_MAX;
+	}
+	if (refusals->left < 1) {
+		refusals->unsaid++;
+		return false;
+	}
+	refusals->left -= 1;
+	return true;
+}
+
+void refusals_tell(struct refusals *refusals, int64_t now_ns, const char *peer_address,
+	const struct err *refusal) {
+	const char *const values[] = { refusal_reason(refusal) };
+	metric_inc(metric_child(refusals->counter, values));
+	if (!may_log(refusals, now_ns)) {
+		return;
+	}
+	if (refusals->unsaid > 0) {
+		log_warn("more peers were refused than logged", KV_INT("unsaid", refusals->unsaid));
+		refusals->unsaid = 0;
+	}
+	log_warn(
+		"peer refused", KV("peer", peer_address), KV("reason", values[0]), KV_ERR(refusal));
 }

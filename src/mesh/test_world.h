@@ -27,6 +27,7 @@
 
 struct world {
 	char folder[64];
+	uint16_t links_port; /* Where gateways may dial. */
 	struct authority *anchor;
 	struct authority *issuers[2]; /* west, hub */
 	struct loop *loop;
