@@ -9,6 +9,7 @@
 #include "demo/state_folder.h"
 #include "io/system.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,17 +88,23 @@ static int clean(const char *folder, struct err *err) {
 static int run_demo(const void *config, char **args, size_t arg_count) {
 	const struct demo_flags *flags = config;
 	AUTO(buf_deinit) struct buf folder = { 0 };
+	AUTO(buf_deinit) struct buf more_flags = { 0 };
 	struct err err = { 0 };
 	(void)args, (void)arg_count;
 	int rc = check_flags(flags, &err);
 	if (rc == 0) {
 		rc = find_folder(flags->folder, &folder, &err);
 	}
+	if (flags->folder) {
+		buf_printf(&more_flags, " --state=%s", flags->folder);
+	}
 	const struct demo_options options = {
 		.folder = buf_text(&folder),
 		.first_port = (uint16_t)flags->port,
 		.ready_timeout_ms = flags->ready_timeout_ms,
 		.is_terminal = system_is_terminal(STDOUT_FILENO),
+		.program = program_invocation_name,
+		.more_flags = buf_text(&more_flags),
 	};
 	if (rc == 0) {
 		rc = flags->clean ? clean(options.folder, &err) : demo_run(&options, &err);

@@ -153,10 +153,11 @@ static void become_ready(struct demo *demo) {
 	loop_timer_clear(demo->loop, &demo->deadline);
 	demo_say(demo, "ready: http://127.0.0.1:%u/", demo->options->first_port);
 	demo_say(demo, "grafana: %s/grafana/atoll.yaml", buf_text(&demo->folder.path));
-	demo_say(demo,
-		"after %" PRId64 ".%" PRId64 " s; more: atoll demo add-cluster lisbon, atoll demo "
-		"status, Ctrl-C ends it",
+	demo_say(demo, "after %" PRId64 ".%" PRId64 " s; Ctrl-C ends it. In another terminal:",
 		took_ms / MS_PER_S, took_ms % MS_PER_S / 100);
+	demo_say(demo, "  %s demo add-cluster lisbon%s", demo->options->program,
+		demo->options->more_flags);
+	demo_say(demo, "  %s demo status%s", demo->options->program, demo->options->more_flags);
 	status_follow_clusters(demo);
 }
 

@@ -14,7 +14,9 @@ struct demo_options {
 	const char *folder; /* For the state. */
 	uint16_t first_port;
 	int64_t ready_timeout_ms;
-	bool is_terminal; /* Whether to show the clusters' state as it changes. */
+	bool is_terminal;       /* Whether to show the clusters' state as it changes. */
+	const char *program;    /* As its user calls it, to say what to type. */
+	const char *more_flags; /* What has to follow a command to this demo; "" for nothing. */
 };
 
 /*
