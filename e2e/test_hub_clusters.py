@@ -1,4 +1,5 @@
 """A hub while clusters, links and exports come, go and hang; whom it asks and what that costs."""
+import concurrent.futures
 import contextlib
 import json
 import re
@@ -210,6 +211,26 @@ def test_links_come_and_go_without_a_restart(clusters):
     peers.eventually(lambda: clusters.hub.is_linked("west"), what="link there")
     assert clusters.is_whole()
     assert clusters.hub.api("label/cluster/values").json["data"] == list(NAMES)
+
+
+@pytest.mark.parametrize("allowed", [64, 3])
+def test_a_query_of_many_requests_takes_turns(clusters, allowed):
+    """Gateways refuse what is too much at once: nobody may be missing because of that."""
+    west = clusters.gateways["west"]
+    one = fleet.export(clusters.monitors["west"])
+    west.publish([one + f"    limits:\n      concurrency: {allowed}\n"])
+    refused = west.metric('atoll_gateway_denied_total{reason="concurrency"}')
+    query = " + ".join(f"sum(foo offset {seconds}s)" for seconds in range(150))
+
+    form = [("query", query), ("time", str(clusters.time))]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for answer in pool.map(lambda _: clusters.hub.api("query", form=form).json, range(4)):
+            assert answer["status"] == "success" and "warnings" not in answer, str(answer)[:500]
+            assert answer["data"]["result"][0]["value"][1] == str(150 * 33)
+    refused = west.metric('atoll_gateway_denied_total{reason="concurrency"}') - refused
+    assert (refused > 0) == (allowed < 32), "the limit was in force, and the hub's own is 32"
+    west.publish([one])
+    assert clusters.is_whole()
 
 
 def test_a_queries_own_error_is_an_error_and_not_a_missing_cluster(clusters):

@@ -127,6 +127,7 @@ static void add(struct links *links, const char *file, uint64_t hash, struct are
 	link->arena = *arena;
 	*arena = (struct arena){ 0 };
 	link->config = *config;
+	link->active_max = LINK_CALLS_MAX;
 	add_metrics(link);
 	insert(links, link);
 	log_info("link added", KV("cluster", link->config.cluster.ptr),

@@ -4,6 +4,9 @@
  * A call has two holders, the thread that waits and the loop; whichever lets go last frees it. The
  * loop fills in the outcome and then sets 'is_done' under the call's lock; from there on it is the
  * waiting thread's alone. Decompression is the waiting thread's work.
+ *
+ * So many calls go over a link at once; more wait for their turn, each until its own deadline. A
+ * gateway that has too much under way refuses: such a call waits again, and fewer go at once.
  */
 #include "base/check.h"
 #include "base/memory.h"
@@ -32,7 +35,7 @@ struct link_call {
 	struct link *link; /* While listed in it. */
 	struct link_call *next;
 	struct link_call *previous;
-	bool is_waiting; /* For the link to come up. */
+	bool is_waiting; /* For the link to come up, or for its turn. */
 	struct http_call *http;
 
 	/* Filled by the loop before it is done, read by the waiting thread after. */
@@ -67,25 +70,39 @@ static void release(struct link_call *call) {
 	free(call);
 }
 
-static void list(struct link_call **first, struct link_call *call) {
+static void list_active(struct link *link, struct link_call *call) {
+	call->link = link;
+	call->is_waiting = false;
 	call->previous = NULL;
-	call->next = *first;
+	call->next = link->active;
 	if (call->next) {
 		call->next->previous = call;
 	}
-	*first = call;
+	link->active = call;
+	link->active_count++;
+}
+
+/* Puts a call into the queue between 'previous' and 'next': at its end, or at its front. */
+static void list_waiting(struct link *link, struct link_call *call, struct link_call *previous,
+	struct link_call *next) {
+	call->link = link;
+	call->is_waiting = true;
+	call->previous = previous;
+	call->next = next;
+	*(previous ? &previous->next : &link->waiting) = call;
+	*(next ? &next->previous : &link->waiting_last) = call;
 }
 
 static void unlist(struct link_call *call) {
-	struct link_call **first = call->is_waiting ? &call->link->waiting : &call->link->active;
-	if (call->previous) {
-		call->previous->next = call->next;
-	} else {
-		*first = call->next;
-	}
+	struct link *link = call->link;
+	struct link_call **first = call->is_waiting ? &link->waiting : &link->active;
+	*(call->previous ? &call->previous->next : first) = call->next;
 	if (call->next) {
 		call->next->previous = call->previous;
+	} else if (call->is_waiting) {
+		link->waiting_last = call->previous;
 	}
+	link->active_count -= call->is_waiting ? 0 : 1;
 	call->link = NULL;
 }
 
@@ -111,12 +128,27 @@ static void count_outcome(const struct link_call *call, const struct link *link)
 	}
 }
 
+/* After many answers without a refusal one more call at once is tried. */
+static void count_answer(const struct link_call *call, struct link *link) {
+	bool is_answered = call->failure.code == 0 && !call->is_denied;
+	link->answered += is_answered ? 1 : 0;
+	if (link->answered >= LINK_ANSWERS_PER_CALL && link->active_max < LINK_CALLS_MAX) {
+		link->active_max++;
+		link->answered = 0;
+	}
+}
+
 /* Hands the outcome to the waiting thread. The loop's hold ends. */
 static void complete(struct link_call *call) {
-	if (call->link) {
-		link_count_bytes(call->link);
-		count_outcome(call, call->link);
+	struct link *link = call->link;
+	bool had_turn = link && !call->is_waiting;
+	if (link) {
+		link_count_bytes(link);
+		count_outcome(call, link);
 		unlist(call);
+	}
+	if (had_turn) {
+		count_answer(call, link);
 	}
 	call->http = NULL;
 	call->ended_ns = clock_mono_ns(loop_clock(loop_of(call)));
@@ -125,6 +157,9 @@ static void complete(struct link_call *call) {
 	condition_signal(&call->done);
 	lock_drop(&call->lock);
 	release(call);
+	if (had_turn) {
+		link_calls_send_waiting(link);
+	}
 }
 
 static void fail(struct link_call *call, const struct err *reason) {
@@ -158,7 +193,7 @@ static bool on_data(struct http_call *http, struct str bytes) {
 		struct err err = { 0 };
 		(void)err_set(&err, ERR_LIMIT, "an answer of more than %zu bytes",
 			call->request.body_bytes_max);
-		call->received_bytes = http_call_received_bytes(http);
+		call->received_bytes += http_call_received_bytes(http);
 		http_call_cancel(http);
 		fail(call, &err);
 		return true;
@@ -167,11 +202,33 @@ static bool on_data(struct http_call *http, struct str bytes) {
 	return true;
 }
 
+/* Whether the gateway has too much under way, some of it ours: then our calls can take turns. */
+static bool is_too_many(const struct link_call *call) {
+	return call->is_denied && call->status == 503 && call->link->active_count > 1;
+}
+
+/* Back to the front of the queue, as if it had not been sent. */
+static void wait_again(struct link_call *call) {
+	struct link *link = call->link;
+	unlist(call);
+	link->active_max = link->active_count;
+	link->answered = 0;
+	call->http = NULL;
+	call->status = 0;
+	call->is_denied = false;
+	call->encoding = COMPRESSION_NONE;
+	call->content_type = STR_EMPTY;
+	buf_reset(&call->body);
+	list_waiting(link, call, NULL, link->waiting);
+}
+
 static void on_end(struct http_call *http, const struct err *failure) {
 	struct link_call *call = http_call_context(http);
-	call->received_bytes = http_call_received_bytes(http);
+	call->received_bytes += http_call_received_bytes(http);
 	if (failure) {
 		fail(call, failure);
+	} else if (is_too_many(call)) {
+		wait_again(call);
 	} else {
 		complete(call);
 	}
@@ -201,14 +258,18 @@ static void send(struct link_call *call, struct link *link) {
 		http_headers_add(
 			&request.headers, &call->arena, STR("content-type"), asked->content_type);
 	}
-	call->link = link;
-	call->is_waiting = false;
-	list(&link->active, call);
+	list_active(link, call);
 	int64_t spent_ms = (clock_mono_ns(loop_clock(loop_of(call))) - call->began_ns) / NS_PER_MS;
 	int64_t left_ms = asked->timeout_ms - spent_ms;
 	struct err err = { 0 };
-	if (http_session_request(link->session, &request, left_ms > 1 ? left_ms : 1, &call_ops,
-		    call, &call->http, &err) < 0) {
+	if (left_ms <= 0) {
+		(void)err_set(&err, ERR_TIMEOUT, "no answer within %lld ms: too many calls at once",
+			(long long)asked->timeout_ms);
+		fail(call, &err);
+		return;
+	}
+	if (http_session_request(
+		    link->session, &request, left_ms, &call_ops, call, &call->http, &err) < 0) {
 		fail(call, &err);
 	}
 }
@@ -253,21 +314,24 @@ static void begin(void *context) {
 			count_outcome(call, link);
 		}
 		complete(call);
-	} else if (link->is_ready) {
+	} else if (link->is_ready && link->active_count < link->active_max) {
 		send(call, link);
 	} else {
-		call->link = link;
-		call->is_waiting = true;
-		list(&link->waiting, call);
+		list_waiting(link, call, link->waiting_last, NULL);
 	}
 }
 
 void link_calls_send_waiting(struct link *link) {
-	while (link->waiting) {
+	if (link->is_sending_waiting) {
+		return;
+	}
+	link->is_sending_waiting = true;
+	while (link->waiting && link->is_ready && link->active_count < link->active_max) {
 		struct link_call *call = link->waiting;
 		unlist(call);
 		begin(call);
 	}
+	link->is_sending_waiting = false;
 }
 
 void link_calls_fail(struct link *link, const struct err *reason) {

@@ -18,6 +18,15 @@
 #include "mesh/link_file.h"
 #include "mesh/refusal.h"
 
+/*
+ * Calls under way at once over one link. Half of what a gateway allows by default
+ * (limits.concurrency), so that two hubs fit; a gateway that allows fewer is noticed by what it
+ * refuses.
+ */
+#define LINK_CALLS_MAX 32
+/* So many answers without a refusal, and one more call at once is tried. */
+#define LINK_ANSWERS_PER_CALL 64
+
 struct link_bytes {
 	uint64_t received;
 	uint64_t sent;
@@ -50,8 +59,13 @@ struct link {
 	struct timer timer;       /* To dial again; while connected, for the catalogue's silence. */
 	struct timer renewal;     /* Before a certificate of the session's expires. */
 	int64_t own_not_after_ms; /* Of what we presented when we dialled. */
-	struct link_call *waiting; /* For a session that is ready. */
-	struct link_call *active;  /* Over the sessions. */
+	struct link_call *waiting; /* For a session that is ready, and for their turn. */
+	struct link_call *waiting_last;
+	struct link_call *active; /* Over the sessions. */
+	size_t active_count;
+	size_t active_max;         /* 1 to LINK_CALLS_MAX. */
+	size_t answered;           /* Calls since active_max last changed. */
+	bool is_sending_waiting;   /* Calls that end meanwhile do not send others. */
 	struct link_bytes counted; /* Of the sessions' bytes. */
 	struct link_bytes old_counted;
 
@@ -128,7 +142,7 @@ void link_count_bytes(struct link *link);
 /* Frees all of it but the list it stands in. */
 void link_free(struct link *link);
 
-/* The link is up: what waited for it goes out. */
+/* What waited for the link to be up, or for its turn, goes out as far as there is room. */
 void link_calls_send_waiting(struct link *link);
 /* Ends what waits, and what is under way ('reason' says why). */
 void link_calls_fail(struct link *link, const struct err *reason);
