@@ -15,6 +15,7 @@ PARSERS = {
     "tsdb": ["wal", "head_chunks"],
     "cxx": ["json"],
     "hub": ["decode"],
+    "demo": ["answers"],
 }
 
 

@@ -1,3 +1,6 @@
+/*
+ * atoll matrix: a look into answers between clusters and hub.
+ */
 #ifndef CMD_MATRIX_H
 #define CMD_MATRIX_H
 
