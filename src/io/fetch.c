@@ -26,6 +26,9 @@
  * with many servers that are asked in turn it would keep next to none. */
 #define CONNECTIONS_KEPT_MAX 20000L
 
+/* Finished libcurl handles kept for the next request: making one costs more than a small answer. */
+#define HANDLES_KEPT_MAX 16
+
 struct fetch_socket {
 	struct fetch_socket *next;
 	struct fetch_socket *prev;
@@ -43,7 +46,26 @@ struct fetcher {
 	struct fetch fetches; /* List heads. */
 	struct fetch_socket sockets;
 	struct fetch_socket *current; /* Whose events libcurl handles; NULL once it gave it up. */
+	CURL *handles[HANDLES_KEPT_MAX];
+	size_t handle_count;
 };
+
+static CURL *take_handle(struct fetcher *fetcher) {
+	CURL *easy = fetcher->handle_count > 0 ? fetcher->handles[--fetcher->handle_count]
+					       : curl_easy_init();
+	CHECK(easy);
+	return easy;
+}
+
+/* Keeps a handle, as if new, unless it may remember something secret. */
+static void drop_handle(struct fetcher *fetcher, CURL *easy, bool is_secret) {
+	if (is_secret || fetcher->handle_count == HANDLES_KEPT_MAX) {
+		curl_easy_cleanup(easy);
+		return;
+	}
+	curl_easy_reset(easy);
+	fetcher->handles[fetcher->handle_count++] = easy;
+}
 
 static void collect_done(struct fetcher *fetcher);
 
@@ -157,7 +179,7 @@ static void fetch_free(struct fetch *fetch) {
 	if (!fetch->is_new) {
 		(void)curl_multi_remove_handle(fetcher->multi, fetch->easy);
 	}
-	curl_easy_cleanup(fetch->easy);
+	drop_handle(fetcher, fetch->easy, fetch->is_secret);
 	curl_slist_free_all(fetch->headers);
 	curl_slist_free_all(fetch->connect_to);
 	buf_deinit(&fetch->content_type);
@@ -177,6 +199,9 @@ void fetcher_free(struct fetcher *fetcher) {
 	while (fetcher->fetches.next != &fetcher->fetches) {
 		// NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freeing takes it off the list
 		fetch_free(fetcher->fetches.next);
+	}
+	while (fetcher->handle_count > 0) {
+		curl_easy_cleanup(fetcher->handles[--fetcher->handle_count]);
 	}
 	CHECK(curl_multi_cleanup(fetcher->multi) == CURLM_OK);
 	while (fetcher->sockets.next != &fetcher->sockets) {
@@ -378,6 +403,8 @@ struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_request *r
 	fetch->body_bytes_max =
 		request->body_bytes_max > 0 ? request->body_bytes_max : BODY_BYTES_MAX;
 	fetch->begin_ns = loop_now_ns(fetcher->loop);
+	fetch->easy = take_handle(fetcher);
+	fetch->is_secret = request->user || request->proxy_url;
 	fetch_prepare(fetch, request, on_header, on_body);
 	loop_timer_after_ms(fetcher->loop, &fetch->timer, fetch->timeout_ms);
 	loop_defer(fetcher->loop, &fetch->attend);

@@ -30,6 +30,7 @@ struct fetch {
 	bool is_resumed; /* libcurl is to be told. */
 	bool is_too_large;
 	bool follows_redirects;
+	bool is_secret; /* Had credentials: its handle is not used again. */
 	int status;
 	int64_t timeout_ms;
 	int64_t begin_ns;
@@ -41,7 +42,7 @@ struct fetch {
 	char error_text[CURL_ERROR_SIZE];
 };
 
-/* Makes the libcurl handle for a request. */
+/* Sets the libcurl handle, new or as if new, for a request. */
 void fetch_prepare(struct fetch *fetch, const struct fetch_request *request,
 	curl_write_callback on_header, curl_write_callback on_body);
 

@@ -138,8 +138,6 @@ static void set_limits(struct fetch *fetch, const struct fetch_request *request)
 
 void fetch_prepare(struct fetch *fetch, const struct fetch_request *request,
 	curl_write_callback on_header, curl_write_callback on_body) {
-	fetch->easy = curl_easy_init();
-	CHECK(fetch->easy);
 	SET(fetch->easy, CURLOPT_PRIVATE, fetch);
 	SET(fetch->easy, CURLOPT_ERRORBUFFER, fetch->error_text);
 	SET(fetch->easy, CURLOPT_HEADERFUNCTION, on_header);
