@@ -218,7 +218,10 @@ def test_a_query_of_many_requests_takes_turns(clusters, allowed):
     """Gateways refuse what is too much at once: nobody may be missing because of that."""
     west = clusters.gateways["west"]
     one = fleet.export(clusters.monitors["west"])
+    stamp = "atoll_gateway_config_last_reload_success_timestamp_seconds"
+    before = west.metric(stamp)
     west.publish([one + f"    limits:\n      concurrency: {allowed}\n"])
+    peers.eventually(lambda: west.metric(stamp) != before, what="the limit in force")
     refused = west.metric('atoll_gateway_denied_total{reason="concurrency"}')
     query = " + ".join(f"sum(foo offset {seconds}s)" for seconds in range(150))
 

@@ -18,7 +18,7 @@ static const struct error_type error_types[] = {
 	{ "bad_data", ERR_INVAL },
 	{ "execution", ERR_EXEC },
 	{ "timeout", ERR_TIMEOUT },
-	{ "canceled", ERR_CANCELED },
+	{ "canceled", ERR_CLOSED }, /* By the cluster, as it shuts down: not by whom we ask for. */
 	{ "unavailable", ERR_CLOSED },
 };
 
@@ -132,6 +132,23 @@ static int decode_values(struct json_value values, const struct grid *grid,
 	return 0;
 }
 
+static int decode_value(struct json_value point, const struct grid *grid,
+	struct step_column *column, struct err *err) {
+	int64_t time_ms = 0;
+	double value = 0;
+	int rc = decode_point(point, &time_ms, &value, err);
+	if (rc < 0) {
+		return rc;
+	}
+	if (time_ms != grid->start_ms) {
+		return err_set(err, ERR_CORRUPT,
+			"answer: sample at %lld ms is not at the time that was asked for",
+			(long long)time_ms);
+	}
+	step_set(column, 0, value);
+	return 0;
+}
+
 static int decode_column(struct json_value series, const struct decode_options *options,
 	struct arena *arena, struct step_column *column, struct err *err) {
 	struct json_value metric;
@@ -151,19 +168,12 @@ static int decode_column(struct json_value series, const struct decode_options *
 	if (rc < 0) {
 		return rc;
 	}
-	if (json_member(series, STR("values"), &member)) {
-		return decode_values(member, &options->grid, column, err);
+	const char *key = options->is_range ? "values" : "value";
+	if (!json_member(series, str_of(key), &member)) {
+		return err_set(err, ERR_CORRUPT, "answer: series without %s", key);
 	}
-	if (json_member(series, STR("value"), &member)) {
-		int64_t time_ms = 0;
-		double value = 0;
-		rc = decode_point(member, &time_ms, &value, err);
-		if (rc == 0) {
-			step_set(column, 0, value);
-		}
-		return rc;
-	}
-	return err_set(err, ERR_CORRUPT, "answer: series without values");
+	return options->is_range ? decode_values(member, &options->grid, column, err)
+				 : decode_value(member, &options->grid, column, err);
 }
 
 static int decode_columns(struct json_value list, const struct decode_options *options,
@@ -283,14 +293,13 @@ static int decode_data(struct json_value data, const struct decode_options *opti
 		return err_set(err, ERR_CORRUPT, "answer: no resultType or result");
 	}
 	struct str kind = json_string(type);
-	if (str_equal(kind, STR("vector")) ||
-		(options->is_range && str_equal(kind, STR("matrix")))) {
+	if (str_equal(kind, options->is_range ? STR("matrix") : STR("vector"))) {
 		return decode_columns(result, options, arena, out, err);
 	}
 	if (str_equal(kind, STR("matrix"))) {
 		return decode_raw(result, options, arena, out, err);
 	}
-	if (str_equal(kind, STR("scalar"))) {
+	if (str_equal(kind, STR("scalar")) && !options->is_range) {
 		return decode_scalar(result, options, arena, out, err);
 	}
 	return err_set(err, ERR_CORRUPT, "answer: unexpected resultType \"%.*s\"", STR_ARG(kind));

@@ -97,6 +97,21 @@ void hub_warn_missing(
 			STR_ARG(fetch->cluster.name), fetch->err.text));
 }
 
+void hub_charge_init(struct hub *hub, struct arena *arena, struct hub_charge *charge) {
+	*charge = (struct hub_charge){ .arena = arena, .is_ours = arena->budget == NULL };
+	engine_budget_init(hub->options.engine, &charge->budget);
+	if (charge->is_ours) {
+		arena->budget = &charge->budget;
+	}
+}
+
+void hub_charge_deinit(struct hub_charge *charge) {
+	if (charge->is_ours) {
+		charge->arena->budget = NULL;
+	}
+	budget_deinit(&charge->budget);
+}
+
 int64_t hub_time_left_ms(const struct hub *hub, const struct query_control *control) {
 	int64_t left_ms = hub->options.cluster_timeout_ms;
 	if (control && control->deadline_ns > 0) {
@@ -107,13 +122,12 @@ int64_t hub_time_left_ms(const struct hub *hub, const struct query_control *cont
 	return left_ms > 1 ? left_ms : 1;
 }
 
-void hub_fetch_all(struct hub *hub, struct hub_fetch *fetches, size_t count,
-	struct query_control *control, struct arena *arena) {
+void hub_fetch_start(
+	struct hub *hub, struct hub_fetch *fetches, size_t count, struct query_control *control) {
 	struct hub_transport *transport = hub->options.transport;
-	struct hub_call **calls = ARENA_NEW(arena, struct hub_call *, count + 1);
 	int64_t timeout_ms = hub_time_left_ms(hub, control);
 	for (size_t i = 0; i < count; i++) {
-		const struct hub_fetch *fetch = &fetches[i];
+		struct hub_fetch *fetch = &fetches[i];
 		if (fetch->cluster.down.len > 0) {
 			continue;
 		}
@@ -127,14 +141,24 @@ void hub_fetch_all(struct hub *hub, struct hub_fetch *fetches, size_t count,
 			.body_bytes_max = hub->options.answer_bytes_max,
 			.canceled = control ? &control->canceled : NULL,
 		};
-		calls[i] = transport->ops->start(transport, &request);
+		fetch->call = transport->ops->start(transport, &request);
 	}
+}
+
+void hub_fetch_wait(struct hub *hub, struct hub_fetch *fetch, struct arena *arena) {
+	struct hub_transport *transport = hub->options.transport;
+	fetch->rc = fetch->call ? transport->ops->wait(transport, fetch->call, arena,
+					  &fetch->response, &fetch->err)
+				: err_set(&fetch->err, ERR_CLOSED, "%.*s",
+					  STR_ARG(fetch->cluster.down));
+	fetch->call = NULL;
+}
+
+void hub_fetch_all(struct hub *hub, struct hub_fetch *fetches, size_t count,
+	struct query_control *control, struct arena *arena) {
+	hub_fetch_start(hub, fetches, count, control);
 	for (size_t i = 0; i < count; i++) {
-		struct hub_fetch *fetch = &fetches[i];
-		fetch->rc = calls[i] ? transport->ops->wait(transport, calls[i], arena,
-					       &fetch->response, &fetch->err)
-				     : err_set(&fetch->err, ERR_CLOSED, "%.*s",
-					       STR_ARG(fetch->cluster.down));
+		hub_fetch_wait(hub, &fetches[i], arena);
 	}
 }
 

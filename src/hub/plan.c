@@ -63,21 +63,26 @@ static struct plan_fragment *add_fragment(struct planner *planner, struct str qu
 	return fragment;
 }
 
-static void add_part(
-	struct planner *planner, struct plan_fragment *fragment, struct str tag, bool is_sum) {
+static void add_part(struct planner *planner, struct plan_fragment *fragment, struct str tag) {
 	struct steps *steps = ARENA_NEW(&planner->tree->arena, struct steps, 1);
 	CHECK(fragment->part_count < ARRAY_COUNT(fragment->parts));
-	fragment->parts[fragment->part_count++] =
-		(struct plan_part){ .tag = tag, .steps = steps, .is_sum = is_sum };
+	fragment->parts[fragment->part_count++] = (struct plan_part){ .tag = tag, .steps = steps };
+}
+
+/* The fragment of that query with its answer as the only part. */
+static struct plan_fragment *add_whole(
+	struct planner *planner, struct str text, const struct scope *scope, const bool *clusters) {
+	struct plan_fragment *fragment = add_fragment(planner, text, scope, clusters);
+	if (fragment->part_count == 0) {
+		add_part(planner, fragment, STR_EMPTY);
+	}
+	return fragment;
 }
 
 /* A leaf that stands for what clusters answer to 'text'. */
 static struct expr *ask_text(
 	struct planner *planner, struct str text, const struct scope *scope, const bool *clusters) {
-	struct plan_fragment *fragment = add_fragment(planner, text, scope, clusters);
-	if (fragment->part_count == 0) {
-		add_part(planner, fragment, STR_EMPTY, false);
-	}
+	const struct plan_fragment *fragment = add_whole(planner, text, scope, clusters);
 	return steps_leaf(planner, fragment->parts[0].steps, fragment->query);
 }
 
@@ -118,7 +123,6 @@ static struct expr *aggregate_over(struct planner *planner, const struct expr *a
 static bool second_level(const struct expr *aggregate, enum aggregate_op *op) {
 	*op = aggregate->u.aggregate.op;
 	switch (aggregate->u.aggregate.op) {
-	case AGGREGATE_SUM:
 	case AGGREGATE_MIN:
 	case AGGREGATE_MAX:
 	case AGGREGATE_GROUP:
@@ -129,6 +133,7 @@ static bool second_level(const struct expr *aggregate, enum aggregate_op *op) {
 	case AGGREGATE_TOPK:
 	case AGGREGATE_BOTTOMK:
 		return expr_unparen(aggregate->u.aggregate.param)->kind == EXPR_NUMBER;
+	case AGGREGATE_SUM:
 	case AGGREGATE_AVG:
 	case AGGREGATE_STDDEV:
 	case AGGREGATE_STDVAR:
@@ -162,9 +167,11 @@ static struct expr *split_average(struct planner *planner, const struct expr *ag
 	print_part(planner, aggregate, AGGREGATE_COUNT, "count", &text);
 	struct plan_fragment *fragment = add_fragment(planner, buf_str(&text), scope, clusters);
 	if (fragment->part_count == 0) {
-		add_part(planner, fragment, STR("sum"), true);
-		add_part(planner, fragment, STR("count"), false);
+		add_part(planner, fragment, STR("sum"));
+		add_part(planner, fragment, STR("count"));
 	}
+	fragment->parts[0].is_sum = true;
+	fragment->parts[0].is_of_average = true;
 	struct expr *quotient = expr_new(planner->tree, EXPR_BINARY, VALUE_VECTOR);
 	quotient->text = aggregate->text;
 	quotient->u.binary.op = BINARY_DIV;
@@ -177,6 +184,17 @@ static struct expr *split_average(struct planner *planner, const struct expr *ag
 	paren->text = aggregate->text;
 	paren->u.paren = quotient;
 	return paren;
+}
+
+/* sum: the clusters' sums are looked at before they are added. */
+static struct expr *split_sum(struct planner *planner, const struct expr *aggregate,
+	const struct scope *scope, const bool *clusters) {
+	AUTO(buf_deinit) struct buf text = { 0 };
+	print_local(planner, aggregate, &text);
+	struct plan_fragment *fragment = add_whole(planner, buf_str(&text), scope, clusters);
+	fragment->parts[0].is_sum = true;
+	return aggregate_over(planner, aggregate, AGGREGATE_SUM,
+		steps_leaf(planner, fragment->parts[0].steps, fragment->query));
 }
 
 static bool groups_by_name(const struct expr *aggregate) {
@@ -221,15 +239,20 @@ static bool writes_cluster(struct planner *planner, const struct expr *aggregate
 static struct expr *split_aggregate(struct planner *planner, const struct expr *aggregate,
 	const struct scope *scope, const bool *clusters) {
 	enum aggregate_op op = AGGREGATE_SUM;
-	if (local_grouping_keeps(aggregate, planner->options.cluster_label)) {
+	bool is_sum = aggregate->u.aggregate.op == AGGREGATE_SUM;
+	bool is_average = aggregate->u.aggregate.op == AGGREGATE_AVG;
+	if (local_grouping_keeps(aggregate, planner->options.cluster_label) ||
+		(planner->options.sums_from_values && (is_sum || is_average))) {
 		return NULL;
+	}
+	if (is_sum) {
+		return split_sum(planner, aggregate, scope, clusters);
 	}
 	if (second_level(aggregate, &op)) {
 		return aggregate_over(
 			planner, aggregate, op, ask_local(planner, aggregate, scope, clusters));
 	}
-	if (aggregate->u.aggregate.op == AGGREGATE_AVG && !planner->options.avg_from_values &&
-		!groups_by_name(aggregate)) {
+	if (is_average && !groups_by_name(aggregate)) {
 		return split_average(planner, aggregate, scope, clusters);
 	}
 	if (aggregate->u.aggregate.op == AGGREGATE_COUNT_VALUES &&

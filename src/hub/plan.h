@@ -24,8 +24,8 @@
 struct plan_part {
 	struct str tag; /* Its series have this PLAN_PART_LABEL; empty: the only part. */
 	struct steps *steps;
-	bool is_sum; /* Of an average: too large a value means the average must be done from values.
-		      */
+	bool is_sum;        /* Its values are added up: see plan_options.sums_from_values. */
+	bool is_of_average; /* That sum is then divided. */
 };
 
 /* One question to a set of clusters. */
@@ -50,8 +50,12 @@ struct plan_options {
 	const struct str *clusters; /* Names, sorted. */
 	size_t cluster_count;
 	struct str cluster_label;
-	bool avg_from_values; /* Do not split averages. */
-	struct arena *arena;  /* Working memory; plan_build uses the tree's. */
+	/*
+	 * Do not split sums and averages: shares of theirs overflowed or may, so that the result
+	 * hangs on the order of adding.
+	 */
+	bool sums_from_values;
+	struct arena *arena; /* Working memory; plan_build uses the tree's. */
 };
 
 /*

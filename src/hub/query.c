@@ -28,6 +28,7 @@ struct run {
 	size_t *places;                /* Which cluster's. */
 	struct query_result *answers;  /* Decoded, in step. */
 	size_t fetch_count;
+	bool *is_missing; /* One for each cluster: nothing of it is in the answer. */
 	struct annotations notes;
 	struct cluster_share *shares; /* One for each cluster; those with fragments are given. */
 };
@@ -76,7 +77,7 @@ static struct str build_form(struct run *run, const struct plan_fragment *fragme
 }
 
 static int plan_query(
-	struct run *run, struct expr_tree *tree, bool avg_from_values, struct err *err) {
+	struct run *run, struct expr_tree *tree, bool sums_from_values, struct err *err) {
 	struct hub *hub = run->hub;
 	const struct engine_options *engine = engine_options_get(hub->options.engine);
 	struct str *names = ARENA_NEW(run->arena, struct str, run->cluster_count + 1);
@@ -86,7 +87,7 @@ static int plan_query(
 	const struct plan_options options = { .clusters = names,
 		.cluster_count = run->cluster_count,
 		.cluster_label = hub->label,
-		.avg_from_values = avg_from_values };
+		.sums_from_values = sums_from_values };
 	int rc = promql_parse(run->request->query, &engine->parse, tree, err);
 	if (rc < 0) {
 		return rc;
@@ -196,23 +197,40 @@ static int take_fetch(struct run *run, size_t at, struct err *err) {
 		err->code = code;
 		return err_wrap(err, code, "cluster \"%.*s\"", STR_ARG(fetch->cluster.name));
 	}
-	hub_warn_missing(fetch, run->arena, &run->notes);
+	if (!run->is_missing[run->places[at]]) {
+		hub_warn_missing(fetch, run->arena, &run->notes);
+	}
+	run->is_missing[run->places[at]] = true;
 	return 0;
 }
 
+/* Asks and reads. Bodies are gone as soon as they are read. */
 static int ask_clusters(struct run *run, struct err *err) {
+	struct arena bodies;
 	int rc = build_fetches(run, err);
 	if (rc < 0) {
 		return rc;
 	}
-	hub_fetch_all(run->hub, run->fetches, run->fetch_count, run->request->control, run->arena);
+	arena_init(&bodies, run->arena->budget);
+	hub_fetch_start(run->hub, run->fetches, run->fetch_count, run->request->control);
 	for (size_t i = 0; i < run->fetch_count; i++) {
-		rc = take_fetch(run, i, err);
-		if (rc < 0) {
-			return rc;
+		hub_fetch_wait(run->hub, &run->fetches[i], &bodies);
+		if (rc == 0) {
+			rc = take_fetch(run, i, err);
 		}
+		run->fetches[i].response.body = STR_EMPTY;
+		arena_reset(&bodies);
 	}
-	return 0;
+	arena_deinit(&bodies);
+	return rc;
+}
+
+/*
+ * Whether a fetch counts. A cluster that failed to answer one part of a query is left out of all:
+ * what is left is the answer over the others, not a mix of some parts with it and some without.
+ */
+static bool is_taken(const struct run *run, size_t at) {
+	return run->fetches[at].rc == 0 && !run->is_missing[run->places[at]];
 }
 
 static int compare_columns(const void *a, const void *b) {
@@ -220,23 +238,25 @@ static int compare_columns(const void *a, const void *b) {
 		&((const struct step_column *)a)->labels, &((const struct step_column *)b)->labels);
 }
 
+static int compare_raw(const void *a, const void *b) {
+	return labels_cmp(
+		&((const struct raw_series *)a)->labels, &((const struct raw_series *)b)->labels);
+}
+
 /*
  * Two series of one cluster that differ in nothing but a stored cluster label become the same here.
  * Which is right nobody can tell.
  */
-static int check_distinct(const struct run *run, const struct steps *steps, struct err *err) {
-	for (size_t i = 1; i < steps->count; i++) {
-		if (labels_equal(&steps->columns[i - 1].labels, &steps->columns[i].labels)) {
-			struct str cluster = labels_get(&steps->columns[i].labels, run->hub->label);
-			return err_set(err, ERR_EXEC,
-				"cluster \"%.*s\" has series that differ only in a stored label "
-				"\"%.*s\", which the hub replaces: drop that label there, or "
-				"choose "
-				"another with --hub.cluster-label",
-				STR_ARG(cluster), STR_ARG(run->hub->label));
-		}
+static int check_distinct(const struct run *run, const struct labels *left,
+	const struct labels *right, struct err *err) {
+	if (!labels_equal(left, right)) {
+		return 0;
 	}
-	return 0;
+	return err_set(err, ERR_EXEC,
+		"cluster \"%.*s\" has series that differ only in a stored label \"%.*s\", which "
+		"the "
+		"hub replaces: drop that label there, or choose another with --hub.cluster-label",
+		STR_ARG(labels_get(left, run->hub->label)), STR_ARG(run->hub->label));
 }
 
 /* Puts the columns of all clusters that belong to 'part' side by side, sorted by labels. */
@@ -254,7 +274,7 @@ static int fill_part(struct run *run, const struct plan_fragment *fragment,
 	size_t count = 0;
 	for (size_t i = 0; i < run->fetch_count; i++) {
 		const struct steps *steps = &run->answers[i].steps;
-		if (run->owners[i] != fragment || run->fetches[i].rc < 0) {
+		if (run->owners[i] != fragment || !is_taken(run, i)) {
 			continue;
 		}
 		for (size_t j = 0; j < steps->count; j++) {
@@ -271,24 +291,41 @@ static int fill_part(struct run *run, const struct plan_fragment *fragment,
 	}
 	qsort(columns, count, sizeof(columns[0]), compare_columns);
 	*part->steps = (struct steps){ fragment->grid, columns, count };
-	return check_distinct(run, part->steps, err);
-}
-
-/* Whether adding the clusters' sums may overflow where the average itself would not. */
-static bool may_overflow(const struct run *run, const struct steps *sums) {
-	double most = DBL_MAX / (double)(run->cluster_count + 1);
-	for (size_t i = 0; i < sums->count; i++) {
-		for (size_t j = 0; j < sums->grid.count; j++) {
-			if (step_present(&sums->columns[i], j) &&
-				fabs(sums->columns[i].values[j]) > most) {
-				return true;
-			}
+	for (size_t i = 1; i < count; i++) {
+		int rc = check_distinct(run, &columns[i - 1].labels, &columns[i].labels, err);
+		if (rc < 0) {
+			return rc;
 		}
 	}
-	return false;
+	return 0;
 }
 
-/* Fills in all parts. Returns 1 if averages have to be done from the values instead. */
+/*
+ * Whether it depends on the order of adding what comes out: clusters' sums that are too large to be
+ * added, or infinite in both directions. Of an average an infinite sum is enough, as the average
+ * itself need not be.
+ */
+static bool may_overflow(const struct run *run, const struct plan_part *part) {
+	double most = DBL_MAX / (double)(run->cluster_count + 1);
+	bool has_plus = false;
+	bool has_minus = false;
+	for (size_t i = 0; i < part->steps->count; i++) {
+		const struct step_column *column = &part->steps->columns[i];
+		for (size_t j = 0; j < part->steps->grid.count; j++) {
+			if (!step_present(column, j) || !(fabs(column->values[j]) > most)) {
+				continue;
+			}
+			if (part->is_of_average || !isinf(column->values[j])) {
+				return true;
+			}
+			has_plus |= column->values[j] > 0;
+			has_minus |= column->values[j] < 0;
+		}
+	}
+	return has_plus && has_minus;
+}
+
+/* Fills in all parts. Returns 1 if sums have to be done from the values instead. */
 static int fill_parts(struct run *run, struct err *err) {
 	bool is_too_large = false;
 	for (const struct plan_fragment *fragment = run->plan.fragments; fragment;
@@ -298,32 +335,45 @@ static int fill_parts(struct run *run, struct err *err) {
 			if (rc < 0) {
 				return rc;
 			}
-			is_too_large |= fragment->parts[i].is_sum &&
-					may_overflow(run, fragment->parts[i].steps);
+			is_too_large |=
+				fragment->parts[i].is_sum && may_overflow(run, &fragment->parts[i]);
 		}
 	}
 	return is_too_large;
 }
 
-/* The answer to x[5m] itself: the clusters' raw series one after another. */
-static void concat_raw(struct run *run, struct query_result *result) {
+/* The answer to x[5m] itself: the clusters' raw series side by side, sorted by labels. */
+static int merge_raw(struct run *run, struct query_result *result, struct err *err) {
 	size_t total = 0;
 	for (size_t i = 0; i < run->fetch_count; i++) {
 		total += run->answers[i].raw_count;
 	}
-	result->type = VALUE_MATRIX;
-	result->raw = ARENA_NEW(run->arena, struct raw_series, total + 1);
+	struct raw_series *raw = ARENA_TRY_NEW(run->arena, struct raw_series, total + 1, err);
+	if (!raw) {
+		return ERR_LIMIT;
+	}
+	size_t count = 0;
 	for (size_t i = 0; i < run->fetch_count; i++) {
-		for (size_t j = 0; j < run->answers[i].raw_count; j++) {
-			result->raw[result->raw_count++] = run->answers[i].raw[j];
+		for (size_t j = 0; is_taken(run, i) && j < run->answers[i].raw_count; j++) {
+			raw[count++] = run->answers[i].raw[j];
 		}
 	}
+	qsort(raw, count, sizeof(raw[0]), compare_raw);
+	for (size_t i = 1; i < count; i++) {
+		int rc = check_distinct(run, &raw[i - 1].labels, &raw[i].labels, err);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	*result = (struct query_result){ .type = VALUE_MATRIX, .raw = raw, .raw_count = count };
+	return 0;
 }
 
-/* Plans and asks. Returns 1 if it has to be done again with averages from values. */
+/* Plans and asks. Returns 1 if it has to be done again with sums from values. */
 static int run_once(
-	struct run *run, struct expr_tree *tree, bool avg_from_values, struct err *err) {
-	int rc = plan_query(run, tree, avg_from_values, err);
+	struct run *run, struct expr_tree *tree, bool sums_from_values, struct err *err) {
+	run->is_missing = ARENA_NEW(run->arena, bool, run->cluster_count + 1);
+	int rc = plan_query(run, tree, sums_from_values, err);
 	if (rc == 0) {
 		rc = ask_clusters(run, err);
 	}
@@ -346,14 +396,11 @@ static void give_shares(const struct run *run, struct source_answer *answer) {
 static int finish(
 	struct run *run, struct expr_tree *tree, struct source_answer *answer, struct err *err) {
 	struct query_result result = { 0 };
-	if (run->plan.is_raw) {
-		concat_raw(run, &result);
-	} else {
-		int rc = engine_eval(run->hub->options.engine, NULL, tree, &run->params, run->arena,
-			&result, err);
-		if (rc < 0) {
-			return rc;
-		}
+	int rc = run->plan.is_raw ? merge_raw(run, &result, err)
+				  : engine_eval(run->hub->options.engine, NULL, tree, &run->params,
+					    run->arena, &result, err);
+	if (rc < 0) {
+		return rc;
 	}
 	for (size_t i = 0; i < run->notes.count; i++) {
 		annotations_add(&result.notes, run->arena, run->notes.items[i].is_info,
@@ -364,30 +411,38 @@ static int finish(
 	return 0;
 }
 
+static int run_query(struct run *run, struct source_answer *answer, struct err *err) {
+	struct expr_tree tree = { 0 };
+	int rc = run_once(run, &tree, false, err);
+	if (rc == 1) {
+		expr_tree_deinit(&tree);
+		tree = (struct expr_tree){ 0 };
+		run->plan = (struct plan){ 0 };
+		run->notes = (struct annotations){ 0 };
+		rc = run_once(run, &tree, true, err);
+	}
+	if (rc == 0) {
+		rc = finish(run, &tree, answer, err);
+	}
+	expr_tree_deinit(&tree);
+	return rc < 0 ? rc : 0;
+}
+
 int hub_query(struct source *source, const struct query_request *request, struct arena *arena,
 	struct source_answer *answer, struct err *err) {
 	struct hub *hub = CONTAINER_OF(source, struct hub, source);
-	struct expr_tree tree = { 0 };
 	struct run run = { .hub = hub, .request = request, .arena = arena };
+	struct hub_charge charge;
 	run.params = (struct query_params){ .grid = request->grid,
 		.end_ms = request->end_ms,
 		.is_range = request->is_range,
 		.lookback_ms = request->lookback_ms,
 		.control = request->control };
+	hub_charge_init(hub, arena, &charge);
 	hub->options.transport->ops->clusters(
 		hub->options.transport, arena, &run.clusters, &run.cluster_count);
 	run.shares = ARENA_NEW(arena, struct cluster_share, run.cluster_count + 1);
-	int rc = run_once(&run, &tree, false, err);
-	if (rc == 1) {
-		expr_tree_deinit(&tree);
-		tree = (struct expr_tree){ 0 };
-		run.plan = (struct plan){ 0 };
-		run.notes = (struct annotations){ 0 };
-		rc = run_once(&run, &tree, true, err);
-	}
-	if (rc == 0) {
-		rc = finish(&run, &tree, answer, err);
-	}
-	expr_tree_deinit(&tree);
-	return rc < 0 ? rc : 0;
+	int rc = run_query(&run, answer, err);
+	hub_charge_deinit(&charge);
+	return rc;
 }

@@ -45,17 +45,35 @@ struct hub_fetch {
 	struct str path;
 	struct str form;
 	bool is_get;
-	int rc; /* 0, or why there is no answer, with the sentence in 'err'. */
+	struct hub_call *call; /* While under way. */
+	int rc;                /* 0, or why there is no answer, with the sentence in 'err'. */
 	struct err err;
 	struct hub_response response;
 };
 
 /*
- * Asks all at once and waits for all, each at most until the hub's cluster time-out or the
- * control's deadline. Clusters that are down fail at once. Every fetch has an outcome on return.
+ * Asks all at once, each at most until the hub's cluster time-out or the control's deadline. Every
+ * one has to be waited for.
  */
+void hub_fetch_start(
+	struct hub *hub, struct hub_fetch *fetches, size_t count, struct query_control *control);
+/* Waits for one: it has an outcome on return, with the body in 'arena'. A cluster that is down
+ * fails at once. */
+void hub_fetch_wait(struct hub *hub, struct hub_fetch *fetch, struct arena *arena);
+/* Asks all at once and waits for all, with the bodies in 'arena'. */
 void hub_fetch_all(struct hub *hub, struct hub_fetch *fetches, size_t count,
 	struct query_control *control, struct arena *arena);
+
+/* What the clusters' answers to one request may take: the budget of a query. */
+struct hub_charge {
+	struct arena *arena;
+	struct budget budget;
+	bool is_ours; /* The arena had no budget before. */
+};
+
+/* Charges what 'arena' takes from here on; and ends that. Results stay in the arena, uncharged. */
+void hub_charge_init(struct hub *hub, struct arena *arena, struct hub_charge *charge);
+void hub_charge_deinit(struct hub_charge *charge);
 
 /* How long a cluster may take now: the cluster time-out, or what is left of the query's. */
 int64_t hub_time_left_ms(const struct hub *hub, const struct query_control *control);
