@@ -19,7 +19,7 @@
 #define CATALOGUE_HEARTBEAT_MS 5000
 #define CATALOGUE_SILENCE_MS 20000
 /* The longest line, newline included: EXPORTS_MAX of the longest entries are less. */
-#define CATALOGUE_LINE_MAX (2U * 1024U * 1024U)
+#define CATALOGUE_LINE_MAX ((size_t)2 * 1024 * 1024)
 
 /* Of lines in any CATALOGUE_SILENCE_MS, heartbeats too; a gateway that sends more is left alone. */
 #define CATALOGUE_LINES_MAX 200

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/time.h"
 #include "trust/identity.h"
 
 #include <stdlib.h>
@@ -10,13 +11,13 @@
 /* Reserved: the gateway itself (its catalogue). */
 #define GATEWAY_AUTHORITY "atoll"
 /* What the server in front takes at most. */
-#define REQUEST_BYTES_MAX (10 * 1024 * 1024)
+#define REQUEST_BYTES_MAX (UINT64_C(10) * 1024 * 1024)
 
 static const struct export_limits default_limits = {
 	.concurrency = 64,
-	.request_bytes = 1024 * 1024,
+	.request_bytes = UINT64_C(1024) * 1024,
 	.response_bytes = UINT64_C(1024) * 1024 * 1024,
-	.timeout_ms = 120 * 1000,
+	.timeout_ms = 120 * MS_PER_S,
 };
 
 #define LIMIT_FIELD(kind, member)                                                                  \
@@ -87,8 +88,8 @@ static int check_allow(const struct exported *exported, unsigned line, struct er
 
 static int check_limits(const struct export_limits *limits, unsigned line, struct err *err) {
 	if (limits->request_bytes > REQUEST_BYTES_MAX) {
-		return err_set(err, ERR_INVAL, "line %u: request_bytes is at most %d", line,
-			REQUEST_BYTES_MAX);
+		return err_set(err, ERR_INVAL, "line %u: request_bytes is at most %llu", line,
+			(unsigned long long)REQUEST_BYTES_MAX);
 	}
 	if (limits->concurrency == 0 || limits->response_bytes == 0 || limits->timeout_ms == 0) {
 		return err_set(err, ERR_INVAL, "line %u: a limit of 0 lets nothing through", line);

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONFIG_BYTES_MAX (4U * 1024U * 1024U)
+#define CONFIG_BYTES_MAX ((size_t)4 * 1024 * 1024)
 /* The gateway itself, among the names of exports. */
 #define OWN_AUTHORITY STR("atoll")
 #define CATALOGUE_PATH STR("/atoll/v1/catalogue")
@@ -197,7 +197,7 @@ static void on_change(void *context) {
 			KV_INT("exports", gateway->exports->count));
 		metric_set(gateway->config_success, 1);
 		metric_set(gateway->config_time,
-			(double)(clock_now_ms(loop_clock(gateway->loop)) / MS_PER_S));
+			(double)clock_now_ms(loop_clock(gateway->loop)) / MS_PER_S);
 	}
 }
 
@@ -240,8 +240,7 @@ int gateway_open(struct loop *loop, const struct gateway_options *options, struc
 	int rc = load(gateway, err);
 	if (rc > 0) {
 		metric_set(gateway->config_success, 1);
-		metric_set(
-			gateway->config_time, (double)(clock_now_ms(loop_clock(loop)) / MS_PER_S));
+		metric_set(gateway->config_time, (double)clock_now_ms(loop_clock(loop)) / MS_PER_S);
 		const struct http_server_options server = {
 			.host = options->host,
 			.port = options->port,

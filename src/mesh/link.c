@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_BYTES_MAX (64U * 1024U)
+#define FILE_BYTES_MAX ((size_t)64 * 1024)
 #define LINKS_MAX 10000
 #define TICK_MS 1000
 #define FILE_SUFFIX STR(".yaml")

@@ -277,7 +277,7 @@ static bool on_catalogue_data(struct http_call *call, struct str bytes) {
 	}
 	if (link->line.len > CATALOGUE_LINE_MAX) {
 		struct err err = { 0 };
-		(void)err_set(&err, ERR_LIMIT, "catalogue: a line longer than %u bytes",
+		(void)err_set(&err, ERR_LIMIT, "catalogue: a line longer than %zu bytes",
 			CATALOGUE_LINE_MAX);
 		buf_reset(&link->line);
 		end_session(link, &err);
