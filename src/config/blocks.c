@@ -118,6 +118,46 @@ int fallback_read(
 	return 0;
 }
 
+int proxy_read(struct reader *reader, const struct yaml_node *node, void *member, struct err *err) {
+	struct str text = STR_EMPTY;
+	int rc = reader_text(reader, node, "proxy_url", &text, err);
+	if (rc < 0) {
+		return rc;
+	}
+	*(struct str *)member = text;
+	return 0;
+}
+
+/* Where the password of "scheme://user:password@host" begins and ends; false if there is none. */
+static bool find_password(struct str url, size_t *start, size_t *end) {
+	size_t at = str_find(url, '/');
+	at = at != SIZE_MAX && at + 1 < url.len && url.ptr[at + 1] == '/' ? at + 2 : 0;
+	size_t stop = at;
+	size_t colon = SIZE_MAX;
+	*end = SIZE_MAX;
+	for (; stop < url.len && url.ptr[stop] != '/'; stop++) {
+		colon = colon == SIZE_MAX && url.ptr[stop] == ':' ? stop : colon;
+		*end = url.ptr[stop] == '@' ? stop : *end;
+	}
+	*start = colon + 1;
+	return colon != SIZE_MAX && *end != SIZE_MAX && colon < *end;
+}
+
+void proxy_print(const char *key, const void *member, int indent, struct buf *out) {
+	struct str url = *(const struct str *)member;
+	size_t start = 0;
+	size_t end = 0;
+	if (!find_password(url, &start, &end)) {
+		text_print(key, member, indent, out);
+		return;
+	}
+	AUTO(buf_deinit) struct buf hidden = { 0 };
+	buf_printf(&hidden, "%.*sxxxxx%.*s", STR_ARG(str_first(url, start)),
+		STR_ARG(str_from(url, end)));
+	struct str text = buf_str(&hidden);
+	text_print(key, &text, indent, out);
+}
+
 void text_print(const char *key, const void *member, int indent, struct buf *out) {
 	const struct str *text = member;
 	if (text->len > 0) {

@@ -17,6 +17,7 @@ int escaping_read(
 	struct reader *reader, const struct yaml_node *node, void *member, struct err *err);
 int url_scheme_read(
 	struct reader *reader, const struct yaml_node *node, void *member, struct err *err);
+int proxy_read(struct reader *reader, const struct yaml_node *node, void *member, struct err *err);
 int fallback_read(
 	struct reader *reader, const struct yaml_node *node, void *member, struct err *err);
 int file_patterns_read(
@@ -37,6 +38,7 @@ int file_sd_read(
 void global_print(const char *key, const void *member, int indent, struct buf *out);
 void scrapes_print(const char *key, const void *member, int indent, struct buf *out);
 void list_print(const char *key, const void *member, int indent, struct buf *out);
+void proxy_print(const char *key, const void *member, int indent, struct buf *out);
 void text_print(const char *key, const void *member, int indent, struct buf *out);
 void scheme_print(const char *key, const void *member, int indent, struct buf *out);
 void labels_print(const char *key, const void *member, int indent, struct buf *out);

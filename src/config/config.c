@@ -186,6 +186,7 @@ static uint64_t hash_job(const struct config_scrape *scrape, struct str folder) 
 	uint64_t hash = hash_str(buf_str(&text), 0);
 	hash = hash_str(scrape->http.password, hash);
 	hash = hash_str(scrape->http.credentials, hash);
+	hash = hash_str(scrape->http.proxy_url, hash);
 	return hash_str(folder, hash);
 }
 

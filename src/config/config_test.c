@@ -135,8 +135,14 @@ static void never_prints_secrets(void **state) {
 				     "- job_name: a\n"
 				     "  basic_auth: {username: u, password: hunter2}\n"
 				     "- job_name: b\n"
-				     "  authorization: {credentials: hunter2}\n");
+				     "  authorization: {credentials: hunter2}\n"
+				     "- job_name: c\n"
+				     "  proxy_url: http://me:hunter2@proxy:80/\n"
+				     "- job_name: d\n"
+				     "  proxy_url: http://plain:80/a@b:c\n");
 	config_print(config, &text);
+	assert_non_null(strstr(buf_text(&text), "http://me:xxxxx@proxy:80/"));
+	assert_non_null(strstr(buf_text(&text), "http://plain:80/a@b:c"));
 	assert_null(strstr(buf_text(&text), "hunter2"));
 	assert_non_null(strstr(buf_text(&text), "password: <secret>"));
 	config_unref(config);

@@ -39,11 +39,6 @@ void record_series_add(struct buf *out, uint64_t ref, size_t label_count);
 /* As many as announced, in order of names. */
 void record_label_add(struct buf *out, struct str name, struct str value);
 
-/* Bytes of a samples record before its samples, and of a sample whose series are near each other.
- */
-#define RECORD_SAMPLES_HEAD 17
-#define RECORD_SAMPLE_TYPICAL 12
-
 /* A samples record under construction. */
 struct record_samples {
 	struct buf *out;
