@@ -120,13 +120,15 @@ function Card({ one, isMissing }: { one: Cluster; isMissing: boolean }) {
 			</header>
 			{one.state !== 'up' && one.lastError && <p class="card-error">{one.lastError}</p>}
 			<div class="card-body">
-				<div class="size">
-					<p class="big">
-						{one.series === null ? '–' : count(one.series)}
-						<small>series</small>
-					</p>
-					<Sparkline values={flows.value[one.cluster]?.perSecond ?? []} />
-				</div>
+				{(one.state === 'up' || one.series !== null) && (
+					<div class="size">
+						<p class="big">
+							{one.series === null ? '–' : count(one.series)}
+							<small>series</small>
+						</p>
+						<Sparkline values={flows.value[one.cluster]?.perSecond ?? []} />
+					</div>
+				)}
 				<Facts one={one} />
 			</div>
 		</li>
