@@ -1,7 +1,13 @@
 """Trust, gateways and clients of theirs, for end-to-end tests."""
+import contextlib
+import http.server
+import json
 import pathlib
 import re
 import subprocess
+import threading
+import time
+import urllib.parse
 
 import peers
 
@@ -23,6 +29,45 @@ def openssl(*argv, text=""):
     done = subprocess.run(["openssl", *map(str, argv)], input=text, capture_output=True, text=True)
     assert done.returncode == 0, f"openssl {argv}: {done.stderr}"
     return done.stdout
+
+
+class OneSeries(http.server.BaseHTTPRequestHandler):
+    """Answers instant queries as a Prometheus with one series, at the time asked for."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+    def do_GET(self):
+        self.answer(self.path.partition("?")[2])
+
+    def answer(self, form):
+        at = float(urllib.parse.parse_qs(form).get("time", [time.time()])[0])
+        self.send(json.dumps({"status": "success", "data": {"resultType": "vector", "result": [
+            {"metric": {"__name__": "up", "job": "x"}, "value": [at, "1"]}]}}).encode())
+
+    def send(self, body, content_type="application/json"):
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def serving(handler):
+    """A server of the test's own; gives its URL."""
+    server = http.server.ThreadingHTTPServer((peers.HOST, 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://{peers.HOST}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 class Trust:

@@ -1,9 +1,6 @@
 """Gateways that no hub can reach dial the hub: the same rules, over connections of their own."""
 import contextlib
-import http.server
-import json
 import ssl
-import threading
 import time
 
 import frames
@@ -14,36 +11,10 @@ import pytest
 HUB = mesh.identity("hub", "hub")
 
 
-class Service(http.server.BaseHTTPRequestHandler):
-    """Answers as a Prometheus with one series."""
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": [
-            {"metric": {"__name__": "up", "job": "x"}, "value": [time.time(), "1"]}]}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        self.headers["Content-Length"] = "0"
-        self.do_POST()
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module", name="service")
 def start_service():
-    server = http.server.ThreadingHTTPServer((peers.HOST, 0), Service)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://{peers.HOST}:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with mesh.serving(mesh.OneSeries) as url:
+        yield url
 
 
 @pytest.fixture(scope="module", name="trust")
@@ -109,6 +80,12 @@ def test_exports_and_hubs_change_live(tmp_path, trust, service, hub):
         peers.eventually(lambda: hub.answer()[0] == [])
         gateway.publish([one])
         peers.eventually(lambda: hub.answer() == (["north"], []))
+        for at in range(100):
+            gateway.publish([one, mesh.export(f"flaps-{at}", service, [HUB])])
+            time.sleep(0.01)
+        gateway.publish([one])
+        peers.eventually(lambda: hub.answer() == (["north"], []))
+        assert "link down" not in hub.output(), "many changes are no reason to part"
         gateway.hubs = ""
         gateway.publish([one])
         peers.eventually(lambda: hub.metric('atoll_link_up{cluster="north"}') == 0)

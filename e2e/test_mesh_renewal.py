@@ -1,11 +1,8 @@
 """Certificates are renewed under load: nothing fails, what is open goes on, nothing restarts."""
 import collections
 import concurrent.futures
-import http.server
-import json
 import struct
 import threading
-import time
 
 import frames
 import mesh
@@ -18,43 +15,20 @@ CHUNK = b"0123456789abcdef" * 4096
 CHUNKS = 64
 
 
-class Service(http.server.BaseHTTPRequestHandler):
-    """Answers as a Prometheus with one series; /federate is larger than any window."""
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.do_GET()
+class Service(mesh.OneSeries):
+    """/federate is larger than any window."""
 
     def do_GET(self):
         if self.path.startswith("/federate"):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain")
-            self.send_header("Content-Length", str(CHUNKS * len(CHUNK)))
-            self.end_headers()
-            for _ in range(CHUNKS):
-                self.wfile.write(CHUNK)
-            return
-        body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": [
-            {"metric": {"__name__": "up", "job": "x"}, "value": [time.time(), "1"]}]}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+            self.send(CHUNK * CHUNKS, "text/plain")
+        else:
+            super().do_GET()
 
 
 @pytest.fixture(name="service")
 def start_service():
-    server = http.server.ThreadingHTTPServer((peers.HOST, 0), Service)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://{peers.HOST}:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with mesh.serving(Service) as url:
+        yield url
 
 
 def keeper(directory, trust, cluster, leaf):

@@ -18,8 +18,18 @@
 #define SILENT_LOOKS_MAX 3
 /* In TLS 1.3 we are through before the hub has judged us: it has if it keeps us so long. */
 #define KEPT_MS 1000
+/* A connection that ends sooner counts as one failure more: two gateways of one identity, each of
+ * whose connections ends the other's, do it seldom. */
+#define SETTLED_MS 60000
 
 struct dialled;
+
+/* What a hub's timer is for. */
+enum wait {
+	WAIT_TO_DIAL,
+	WAIT_KEPT,
+	WAIT_SETTLED
+};
 
 /* One connection to a hub, served. */
 struct reverse {
@@ -39,13 +49,13 @@ struct dialled {
 	struct tls_options tls;
 	struct stream *dialling; /* Until it is open. */
 	struct reverse *first;   /* The newest first; older ones end by themselves. */
-	struct timer timer;      /* To dial; once dialled, to see that it was not for nothing. */
+	struct timer timer;
+	enum wait wait; /* Of the timer. */
 	struct timer renewal;
 	int64_t own_not_after_ms; /* Of what we presented when we dialled. */
 	struct backoff backoff;
 	size_t next_index; /* The address to try next. */
 	size_t tried;      /* Addresses tried since it last worked. */
-	bool is_new;       /* The newest connection has not lasted yet: what 'timer' is for. */
 	bool is_removed;   /* Freed with its last connection. */
 	char last_error[512];
 };
@@ -71,6 +81,11 @@ static void show_up(const struct dialled *hub, bool is_up) {
 	}
 }
 
+static void wait_for(struct dialled *hub, enum wait wait, int64_t ms) {
+	hub->wait = wait;
+	loop_timer_after_ms(loop_of(hub), &hub->timer, ms);
+}
+
 static void free_hub(struct dialled *hub) {
 	struct dialled **at = &hub->dialler->first;
 	while (*at != hub) {
@@ -91,8 +106,7 @@ static void free_if_gone(struct dialled *hub) {
 
 /* The newest connection is gone, or never came to be: another attempt, in a while. */
 static void go_down(struct dialled *hub, const struct err *reason) {
-	hub->is_new = false;
-	show_up(hub, false);
+	show_up(hub, hub->first != NULL); /* A renewal that fails leaves the one before. */
 	if (strcmp(hub->last_error, reason->text) != 0) {
 		log_warn("hub not connected", KV("hub", hub->config->identity.ptr), KV_ERR(reason));
 		(void)snprintf(hub->last_error, sizeof(hub->last_error), "%s", reason->text);
@@ -106,7 +120,7 @@ static void go_down(struct dialled *hub, const struct err *reason) {
 	}
 	hub->next_index = (hub->next_index + 1) % hub->config->address_count;
 	loop_timer_clear(loop_of(hub), &hub->renewal);
-	loop_timer_after_ms(loop_of(hub), &hub->timer, wait_ms);
+	wait_for(hub, WAIT_TO_DIAL, wait_ms);
 }
 
 /* A connection that was served is gone. */
@@ -143,8 +157,7 @@ static void on_open(struct stream *stream) {
 	reverse->received = stream_received_bytes(stream);
 	reverse->next = hub->first;
 	hub->first = reverse;
-	hub->is_new = true;
-	loop_timer_after_ms(loop_of(hub), &hub->timer, KEPT_MS);
+	wait_for(hub, WAIT_KEPT, KEPT_MS);
 	loop_timer_after_ms(loop_of(hub), &hub->renewal,
 		renewal_after_ms(hub->own_not_after_ms, peer->not_after_ms,
 			clock_now_ms(loop_clock(loop_of(hub))), &hub->dialler->rand));
@@ -193,16 +206,21 @@ static void dial(struct dialled *hub) {
 
 static void on_timer(struct timer *timer) {
 	struct dialled *hub = CONTAINER_OF(timer, struct dialled, timer);
-	if (!hub->is_new) {
+	switch (hub->wait) {
+	case WAIT_TO_DIAL:
 		dial(hub);
-	} else {
-		hub->is_new = false;
+		break;
+	case WAIT_KEPT:
 		hub->tried = 0;
 		hub->last_error[0] = '\0';
-		backoff_reset(&hub->backoff);
 		show_up(hub, true);
 		log_info("hub connected", KV("hub", hub->config->identity.ptr),
 			KV("address", stream_peer_address(hub->first->stream)));
+		wait_for(hub, WAIT_SETTLED, SETTLED_MS);
+		break;
+	case WAIT_SETTLED:
+		backoff_reset(&hub->backoff);
+		break;
 	}
 }
 
