@@ -69,6 +69,36 @@ static void refuses_what_was_not_asked_for(void **state) {
 	}
 }
 
+static void an_instant_is_at_the_time_that_was_asked_for(void **state) {
+	(void)state;
+	static const struct {
+		const char *result;
+		int rc;
+	} cases[] = {
+		{ "\"vector\",\"result\":[{\"metric\":{},\"value\":[10,\"1\"]}]", 0 },
+		{ "\"vector\",\"result\":[{\"metric\":{},\"value\":[11,\"1\"]}]", ERR_CORRUPT },
+		{ "\"vector\",\"result\":[{\"metric\":{},\"values\":[[10,\"1\"]]}]", ERR_CORRUPT },
+		{ "\"scalar\",\"result\":[10,\"1\"]", 0 },
+		{ "\"string\",\"result\":[10,\"1\"]", ERR_CORRUPT },
+	};
+	struct decode_options options = on_three_steps;
+	options.is_range = false;
+	options.grid.count = 1;
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		AUTO(buf_deinit) struct buf body = { 0 };
+		struct arena arena = { 0 };
+		struct query_result result = { 0 };
+		struct err err = { 0 };
+		buf_printf(&body, "{\"status\":\"success\",\"data\":{\"resultType\":%s}}",
+			cases[i].result);
+		int rc = decode_query(buf_str(&body), 200, &options, &arena, &result, &err);
+		if (rc != cases[i].rc) {
+			fail_msg("%s: %d %s", cases[i].result, rc, err.text);
+		}
+		arena_deinit(&arena);
+	}
+}
+
 static void errors_come_back_with_their_kind_and_sentence(void **state) {
 	(void)state;
 	static const struct {
@@ -84,6 +114,8 @@ static void errors_come_back_with_their_kind_and_sentence(void **state) {
 			400, ERR_INVAL, "no such function" },
 		{ "{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"slow\"}", 503,
 			ERR_TIMEOUT, "slow" },
+		{ "{\"status\":\"error\",\"errorType\":\"canceled\",\"error\":\"shutting down\"}",
+			503, ERR_CLOSED, "shutting down" },
 		{ "upstream is down\n", 502, ERR_IO, "answered HTTP 502: upstream is down" },
 		{ "{}", 500, ERR_CORRUPT, "answered HTTP 500 without data" },
 	};
@@ -143,6 +175,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(puts_values_on_their_steps_and_the_cluster_on_the_labels),
 		TEST(refuses_what_was_not_asked_for),
+		TEST(an_instant_is_at_the_time_that_was_asked_for),
 		TEST(errors_come_back_with_their_kind_and_sentence),
 		TEST(native_histograms_are_named_as_missing),
 		TEST(copies_documents_without_going_deep),

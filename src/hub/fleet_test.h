@@ -6,6 +6,7 @@
 #define HUB_FLEET_TEST_H
 
 #include "base/memory.h"
+#include "base/rand.h"
 #include "base/test.h"
 #include "codec/json_writer.h"
 #include "cxx/number.h"
@@ -29,6 +30,7 @@ struct fleet_series {
 	int64_t *times_ms;
 	double *values;
 	size_t count;
+	size_t cluster;
 };
 
 /* A store over arrays. */
@@ -38,6 +40,7 @@ struct fleet_store {
 	struct fleet_series *series;
 	size_t count;
 	size_t capacity;
+	const bool *is_hidden; /* By cluster: as if their series were not there. May be NULL. */
 };
 
 struct fleet_set {
@@ -59,6 +62,8 @@ struct fleet {
 	const char *names[FLEET_MAX];
 	const char *down[FLEET_MAX]; /* Why a cluster cannot be asked; NULL when it can. */
 	bool is_broken[FLEET_MAX];   /* Answers what is no answer. */
+	bool is_hidden[FLEET_MAX];   /* Not seen by the oracle. */
+	struct rand *failures;       /* Decides which requests fail; NULL: none. */
 	size_t count;
 	size_t requests;  /* Since last reset. */
 	struct buf trace; /* What was asked, one request a line. */
@@ -70,6 +75,9 @@ static int fleet_set_next(struct series_set *set, struct err *err) {
 	while (self->next < self->store->count) {
 		const struct fleet_series *series = &self->store->series[self->next++];
 		bool has_samples = false;
+		if (self->store->is_hidden && self->store->is_hidden[series->cluster]) {
+			continue;
+		}
 		for (size_t i = 0; i < series->count; i++) {
 			has_samples |= series->times_ms[i] >= self->request.min_ms &&
 				       series->times_ms[i] <= self->request.max_ms;
@@ -178,6 +186,7 @@ static void fleet_add(struct fleet *fleet, size_t cluster, const char *metric,
 	memcpy(shared->times_ms, times_ms, count * sizeof(times_ms[0]));
 	memcpy(shared->values, values, count * sizeof(values[0]));
 	own->count = shared->count = count;
+	own->cluster = shared->cluster = cluster;
 	expr_tree_deinit(&tree);
 }
 
@@ -402,7 +411,12 @@ static int fleet_wait(struct hub_transport *transport, struct hub_call *waited, 
 	struct fleet *fleet = (struct fleet *)transport;
 	struct fleet_call *call = (struct fleet_call *)waited;
 	struct buf body = { 0 };
-	(void)err;
+	if (fleet->failures && rand_below(fleet->failures, 4) == 0) {
+		free(call->path);
+		free(call->form);
+		free(call);
+		return err_set(err, ERR_TIMEOUT, "no answer in time");
+	}
 	response->status = fleet_answer(fleet, call, arena, &body);
 	if (fleet->is_broken[call->cluster]) {
 		body.len /= 2;
@@ -436,6 +450,7 @@ static void fleet_init(
 	fleet->engine = engine_new(&options, &fleet->clock);
 	fleet->metrics = metric_registry_new();
 	fleet_store_init(&fleet->all);
+	fleet->all.is_hidden = fleet->is_hidden;
 	for (size_t i = 0; i < count; i++) {
 		fleet->names[i] = names[i];
 		fleet_store_init(&fleet->clusters[i]);

@@ -122,15 +122,19 @@ static bool matching_keeps(const struct vector_matching *matching, struct str cl
 
 static enum reach reach_binary(
 	const struct expr *expr, const struct plan_options *options, bool *routes) {
-	bool *right_routes = ARENA_NEW(options->arena, bool, options->cluster_count + 1);
 	enum reach left = local_reach(expr->u.binary.left, options, routes);
-	enum reach right = left == REACH_LOCAL
-				   ? local_reach(expr->u.binary.right, options, right_routes)
-				   : local_reach(expr->u.binary.right, options, routes);
+	if (left == REACH_GLOBAL) {
+		return REACH_GLOBAL;
+	}
+	bool *right_routes = routes;
+	if (left == REACH_LOCAL) {
+		right_routes = ARENA_NEW(options->arena, bool, options->cluster_count + 1);
+	}
+	enum reach right = local_reach(expr->u.binary.right, options, right_routes);
 	if (left == REACH_NONE && right == REACH_NONE) {
 		return REACH_NONE;
 	}
-	if (left == REACH_GLOBAL || right == REACH_GLOBAL) {
+	if (right == REACH_GLOBAL) {
 		return REACH_GLOBAL;
 	}
 	if (left == REACH_LOCAL && right == REACH_LOCAL) {

@@ -304,10 +304,103 @@ static void answers_every_row_of_the_rules_as_one_engine(void **state) {
 	check_fixed(cases, ARRAY_COUNT(cases));
 }
 
+/* Asks at all the fixed times. */
+static void check_all(struct fleet *fleet, const char *const *queries, size_t count) {
+	size_t failed = 0;
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < ARRAY_COUNT(fixed_params); j++) {
+			failed += !check_agrees(fleet, queries[i], EXACT, &fixed_params[j]);
+		}
+	}
+	assert_int_equal(failed, 0);
+}
+
+/* What a cluster tells apart by a label that the hub replaces may be one series for the hub. */
+static void series_that_take_turns_under_a_stored_label_are_one(void **state) {
+	static const char *const names[] = { "a", "b" };
+	static const char *const queries[] = {
+		"sum by (pod, az) (early) or -late",
+		"-late or sum by (pod, az) (early)",
+		"count(sum by (pod, az) (early) or -late)",
+	};
+	struct fleet fleet;
+	(void)state;
+	fleet_init(&fleet, "az", names, 2);
+	add_ramp(&fleet, 0, "late{pod=\"p1\",az=\"stored\"}", 0, 1, 0);
+	add_ramp(&fleet, 1, "late{pod=\"p1\"}", 0, 2, 0);
+	const int64_t times_ms[] = { 1000000, 1200000, 1400000 };
+	const double values[] = { 1, 2, 3 };
+	fleet_add(&fleet, 0, "early{pod=\"p1\"}", times_ms, values, ARRAY_COUNT(values));
+	fleet_sort(&fleet);
+	check_all(&fleet, queries, ARRAY_COUNT(queries));
+	fleet_deinit(&fleet);
+}
+
+/* Infinite sums of finite values in both directions: then the order of adding decides. */
+static void sums_that_overflow_are_done_from_the_values(void **state) {
+	static const char *const names[] = { "a", "b" };
+	static const char *const queries[] = {
+		"sum(huge)",
+		"sum by (pod) (huge)",
+		"avg(huge)",
+		"sum(huge) - sum(infinite)",
+		"sum(infinite)",
+		"avg(infinite)",
+		"sum(huge) / count(huge)",
+	};
+	struct fleet fleet;
+	(void)state;
+	fleet_init(&fleet, "az", names, 2);
+	add_ramp(&fleet, 0, "huge{pod=\"p1\"}", 1e308, 0, 0);
+	add_ramp(&fleet, 0, "huge{pod=\"p2\"}", 1e308, 0, 0);
+	add_ramp(&fleet, 1, "huge{pod=\"p1\"}", -1e308, 0, 0);
+	add_ramp(&fleet, 1, "huge{pod=\"p2\"}", -1e308, 0, 0);
+	add_ramp(&fleet, 0, "infinite", (double)INFINITY, 0, 0);
+	add_ramp(&fleet, 1, "infinite", 5, 0, 0);
+	fleet_sort(&fleet);
+	check_all(&fleet, queries, ARRAY_COUNT(queries));
+	fleet_deinit(&fleet);
+}
+
+/* Asks for the sum of foo, where requests may fail; returns the answer's warnings. */
+static struct annotations ask_partly(
+	struct fleet *fleet, const char *query, bool abort, struct arena *arena, struct err *err) {
+	struct source_answer answer = { 0 };
+	int rc = fleet_query(fleet, str_of(query), &fixed_params[0], abort, arena, &answer, err);
+	return rc < 0 ? (struct annotations){ 0 } : answer.result.notes;
+}
+
+static void a_missing_cluster_is_named_once_with_the_reason(void **state) {
+	struct arena arena = { 0 };
+	struct err err = { 0 };
+	struct fleet fleet;
+	(void)state;
+	build_fixed(&fleet);
+	fleet.down[1] = "the link is down: no route";
+	struct annotations notes = ask_partly(&fleet, "sum(foo) / count(foo)", false, &arena, &err);
+	assert_int_equal(notes.count, 1);
+	assert_str_equal(notes.items[0].text,
+		STR("cluster \"b\" is missing from this answer: the link is down: no route"));
+	(void)ask_partly(&fleet, "sum(foo)", true, &arena, &err);
+	assert_string_equal(err.text, "cluster \"b\": the link is down: no route");
+	notes = ask_partly(&fleet, "sum(foo{az=\"a\"})", true, &arena, &err);
+	assert_int_equal(notes.count, 0);
+	fleet.down[1] = NULL;
+	fleet.is_broken[0] = true;
+	notes = ask_partly(&fleet, "sum(foo)", false, &arena, &err);
+	assert_int_equal(notes.count, 1);
+	assert_non_null(strstr(notes.items[0].text.ptr, "cluster \"a\" is missing"));
+	arena_deinit(&arena);
+	fleet_deinit(&fleet);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(answers_fifty_known_queries_as_one_engine),
 		TEST(answers_every_row_of_the_rules_as_one_engine),
+		TEST(series_that_take_turns_under_a_stored_label_are_one),
+		TEST(sums_that_overflow_are_done_from_the_values),
+		TEST(a_missing_cluster_is_named_once_with_the_reason),
 	};
 	return TEST_RUN(tests);
 }

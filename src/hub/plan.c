@@ -13,6 +13,7 @@ struct planner {
 	struct plan_options options;
 	struct plan *plan;
 	struct plan_fragment **tail;
+	struct arena scratch; /* Of one judgement. */
 };
 
 /* The times at which a subtree is evaluated. */
@@ -102,6 +103,7 @@ static bool *new_routes(struct planner *planner) {
 }
 
 static enum reach reach_of(struct planner *planner, const struct expr *expr, bool *routes) {
+	arena_reset(&planner->scratch);
 	return local_reach(expr, &planner->options, routes);
 }
 
@@ -505,30 +507,34 @@ static bool rank_again(struct planner *planner, struct expr **slot, const struct
 	return true;
 }
 
+/* Plans the whole tree. */
+static int plan_root(struct planner *planner, const struct query_params *params, struct err *err) {
+	struct expr_tree *tree = planner->tree;
+	const struct scope scope = { params->grid, params->is_range };
+	bool has_steps = tree->root->type == VALUE_SCALAR || tree->root->type == VALUE_VECTOR;
+	if (params->is_range && !has_steps) {
+		return 0; /* Nothing to ask: the engine refuses it. */
+	}
+	bool *routes = new_routes(planner);
+	if (tree->root->type == VALUE_MATRIX &&
+		reach_of(planner, tree->root, routes) == REACH_LOCAL) {
+		(void)ask_local(planner, tree->root, &scope, routes);
+		planner->plan->is_raw = true;
+		return 0;
+	}
+	return rank_again(planner, &tree->root, &scope)
+		       ? 0
+		       : rewrite(planner, &tree->root, &scope, err);
+}
+
 int plan_build(struct expr_tree *tree, const struct query_params *params,
 	const struct plan_options *options, struct plan *out, struct err *err) {
 	struct plan plan = { 0 };
 	struct planner planner = { .tree = tree, .options = *options, .plan = &plan };
-	const struct scope scope = { params->grid, params->is_range };
-	planner.options.arena = &tree->arena;
+	planner.options.arena = &planner.scratch;
 	planner.tail = &plan.fragments;
-	bool has_steps = tree->root->type == VALUE_SCALAR || tree->root->type == VALUE_VECTOR;
-	if (params->is_range && !has_steps) {
-		*out = plan; /* Nothing to ask: the engine refuses it. */
-		return 0;
-	}
-	if (tree->root->type == VALUE_MATRIX) {
-		bool *routes = new_routes(&planner);
-		if (reach_of(&planner, tree->root, routes) == REACH_LOCAL) {
-			(void)ask_local(&planner, tree->root, &scope, routes);
-			plan.is_raw = true;
-			*out = plan;
-			return 0;
-		}
-	}
-	int rc = rank_again(&planner, &tree->root, &scope)
-			 ? 0
-			 : rewrite(&planner, &tree->root, &scope, err);
+	int rc = plan_root(&planner, params, err);
+	arena_deinit(&planner.scratch);
 	if (rc == 0) {
 		*out = plan;
 	}

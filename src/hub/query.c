@@ -244,19 +244,49 @@ static int compare_raw(const void *a, const void *b) {
 }
 
 /*
- * Two series of one cluster that differ in nothing but a stored cluster label become the same here.
- * Which is right nobody can tell.
+ * Two series of one cluster that differ in nothing but a stored cluster label are the same here.
+ * Where both have a value nobody can tell which is right.
  */
-static int check_distinct(const struct run *run, const struct labels *left,
-	const struct labels *right, struct err *err) {
-	if (!labels_equal(left, right)) {
-		return 0;
-	}
+static int refuse_duplicate(const struct run *run, const struct labels *labels, struct err *err) {
 	return err_set(err, ERR_EXEC,
 		"cluster \"%.*s\" has series that differ only in a stored label \"%.*s\", which "
 		"the "
 		"hub replaces: drop that label there, or choose another with --hub.cluster-label",
-		STR_ARG(labels_get(left, run->hub->label)), STR_ARG(run->hub->label));
+		STR_ARG(labels_get(labels, run->hub->label)), STR_ARG(run->hub->label));
+}
+
+/* Moves the values of 'from' into 'into', which has the same labels. */
+static int join_columns(const struct run *run, const struct grid *grid, struct step_column *into,
+	const struct step_column *from, struct err *err) {
+	for (size_t i = 0; i < grid->count; i++) {
+		if (!step_present(from, i)) {
+			continue;
+		}
+		if (step_present(into, i)) {
+			return refuse_duplicate(run, &into->labels, err);
+		}
+		step_set(into, i, from->values[i]);
+	}
+	return 0;
+}
+
+/* Joins columns of the same labels, which stand beside each other. */
+static int join_same(const struct run *run, struct steps *steps, struct err *err) {
+	size_t kept = 0;
+	for (size_t i = 0; i < steps->count; i++) {
+		struct step_column *column = &steps->columns[i];
+		if (kept == 0 ||
+			!labels_equal(&column[0].labels, &steps->columns[kept - 1].labels)) {
+			steps->columns[kept++] = *column;
+			continue;
+		}
+		int rc = join_columns(run, &steps->grid, &steps->columns[kept - 1], column, err);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	steps->count = kept;
+	return 0;
 }
 
 /* Puts the columns of all clusters that belong to 'part' side by side, sorted by labels. */
@@ -291,13 +321,7 @@ static int fill_part(struct run *run, const struct plan_fragment *fragment,
 	}
 	qsort(columns, count, sizeof(columns[0]), compare_columns);
 	*part->steps = (struct steps){ fragment->grid, columns, count };
-	for (size_t i = 1; i < count; i++) {
-		int rc = check_distinct(run, &columns[i - 1].labels, &columns[i].labels, err);
-		if (rc < 0) {
-			return rc;
-		}
-	}
-	return 0;
+	return join_same(run, part->steps, err);
 }
 
 /*
@@ -360,9 +384,8 @@ static int merge_raw(struct run *run, struct query_result *result, struct err *e
 	}
 	qsort(raw, count, sizeof(raw[0]), compare_raw);
 	for (size_t i = 1; i < count; i++) {
-		int rc = check_distinct(run, &raw[i - 1].labels, &raw[i].labels, err);
-		if (rc < 0) {
-			return rc;
+		if (labels_equal(&raw[i - 1].labels, &raw[i].labels)) {
+			return refuse_duplicate(run, &raw[i].labels, err);
 		}
 	}
 	*result = (struct query_result){ .type = VALUE_MATRIX, .raw = raw, .raw_count = count };
@@ -419,6 +442,9 @@ static int run_query(struct run *run, struct source_answer *answer, struct err *
 		tree = (struct expr_tree){ 0 };
 		run->plan = (struct plan){ 0 };
 		run->notes = (struct annotations){ 0 };
+		for (size_t i = 0; i < run->cluster_count; i++) {
+			run->shares[i].error = STR_EMPTY;
+		}
 		rc = run_once(run, &tree, true, err);
 	}
 	if (rc == 0) {
