@@ -370,7 +370,11 @@ int decode_strings(
 	if (rc < 0) {
 		return rc;
 	}
-	struct str *items = ARENA_NEW(arena, struct str, json_count(data) + 1);
+	struct str *items = ARENA_TRY_NEW(arena, struct str, json_count(data) + 1, err);
+	if (!items) {
+		json_document_free(document);
+		return ERR_LIMIT;
+	}
 	size_t count = 0;
 	struct json_iterator walk = json_iterate(data);
 	while (json_next(&walk, &item, NULL)) {
@@ -390,7 +394,11 @@ int decode_series(struct str body, int status, const struct decode_options *opti
 	if (rc < 0) {
 		return rc;
 	}
-	struct labels *items = ARENA_NEW(arena, struct labels, json_count(data) + 1);
+	struct labels *items = ARENA_TRY_NEW(arena, struct labels, json_count(data) + 1, err);
+	if (!items) {
+		json_document_free(document);
+		return ERR_LIMIT;
+	}
 	size_t count = 0;
 	struct json_iterator walk = json_iterate(data);
 	while (rc == 0 && json_next(&walk, &item, NULL)) {

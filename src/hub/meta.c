@@ -91,11 +91,12 @@ static struct fetch_list ask(struct hub *hub, const struct meta_request *request
 	return list;
 }
 
-/* A failed answer: a bad request is the asker's to mend, anything else is a missing cluster. */
+/* A failed answer: a bad or too large request is the asker's to mend, anything else is a missing
+ * cluster. */
 static int take_failure(struct hub *hub, struct hub_fetch *fetch, struct arena *arena,
 	struct annotations *notes, struct err *err) {
 	hub_note_answer(hub, fetch, -1);
-	if (fetch->rc == ERR_INVAL || fetch->rc == ERR_CANCELED) {
+	if (fetch->rc == ERR_INVAL || fetch->rc == ERR_CANCELED || fetch->rc == ERR_LIMIT) {
 		*err = fetch->err;
 		return err_wrap(err, fetch->rc, "cluster \"%.*s\"", STR_ARG(fetch->cluster.name));
 	}
@@ -142,7 +143,10 @@ static int merge_strings(struct hub *hub, const struct meta_request *request, st
 		}
 		total += parts[i].count;
 	}
-	struct str *items = ARENA_NEW(arena, struct str, total + 2);
+	struct str *items = ARENA_TRY_NEW(arena, struct str, total + 2, err);
+	if (!items) {
+		return ERR_LIMIT;
+	}
 	size_t count = 0;
 	for (size_t i = 0; i < list.count; i++) {
 		for (size_t j = 0; j < parts[i].count; j++) {
@@ -159,8 +163,12 @@ static int merge_strings(struct hub *hub, const struct meta_request *request, st
 int hub_label_names(struct source *source, const struct meta_request *request, struct arena *arena,
 	struct str_list *out, struct annotations *notes, struct err *err) {
 	struct hub *hub = CONTAINER_OF(source, struct hub, source);
-	return merge_strings(
+	struct hub_charge charge;
+	hub_charge_init(hub, arena, &charge);
+	int rc = merge_strings(
 		hub, request, STR("/api/v1/labels"), hub->label, false, arena, out, notes, err);
+	hub_charge_deinit(&charge);
+	return rc;
 }
 
 /* Which clusters have a series that matches: one series of each is enough to know. */
@@ -204,9 +212,8 @@ static int cluster_values(struct hub *hub, const struct meta_request *request, s
 	return 0;
 }
 
-int hub_label_values(struct source *source, struct str name, const struct meta_request *request,
+static int label_values(struct hub *hub, struct str name, const struct meta_request *request,
 	struct arena *arena, struct str_list *out, struct annotations *notes, struct err *err) {
-	struct hub *hub = CONTAINER_OF(source, struct hub, source);
 	if (str_equal(name, hub->label)) {
 		return cluster_values(hub, request, arena, out, notes, err);
 	}
@@ -217,9 +224,18 @@ int hub_label_values(struct source *source, struct str name, const struct meta_r
 	return merge_strings(hub, request, buf_str(&path), STR_EMPTY, true, arena, out, notes, err);
 }
 
-int hub_series(struct source *source, const struct meta_request *request, struct arena *arena,
-	struct labels_list *out, struct annotations *notes, struct err *err) {
+int hub_label_values(struct source *source, struct str name, const struct meta_request *request,
+	struct arena *arena, struct str_list *out, struct annotations *notes, struct err *err) {
 	struct hub *hub = CONTAINER_OF(source, struct hub, source);
+	struct hub_charge charge;
+	hub_charge_init(hub, arena, &charge);
+	int rc = label_values(hub, name, request, arena, out, notes, err);
+	hub_charge_deinit(&charge);
+	return rc;
+}
+
+static int merge_series(struct hub *hub, const struct meta_request *request, struct arena *arena,
+	struct labels_list *out, struct annotations *notes, struct err *err) {
 	struct fetch_list list = ask(hub, request, STR("/api/v1/series"), false, arena);
 	struct labels_list *parts = ARENA_NEW(arena, struct labels_list, list.count + 1);
 	size_t total = 0;
@@ -237,7 +253,10 @@ int hub_series(struct source *source, const struct meta_request *request, struct
 		}
 		total += parts[i].count;
 	}
-	struct labels *items = ARENA_NEW(arena, struct labels, total + 1);
+	struct labels *items = ARENA_TRY_NEW(arena, struct labels, total + 1, err);
+	if (!items) {
+		return ERR_LIMIT;
+	}
 	size_t count = 0;
 	for (size_t i = 0; i < list.count; i++) {
 		for (size_t j = 0; j < parts[i].count; j++) {
@@ -253,6 +272,16 @@ int hub_series(struct source *source, const struct meta_request *request, struct
 	}
 	*out = (struct labels_list){ items, kept };
 	return 0;
+}
+
+int hub_series(struct source *source, const struct meta_request *request, struct arena *arena,
+	struct labels_list *out, struct annotations *notes, struct err *err) {
+	struct hub *hub = CONTAINER_OF(source, struct hub, source);
+	struct hub_charge charge;
+	hub_charge_init(hub, arena, &charge);
+	int rc = merge_series(hub, request, arena, out, notes, err);
+	hub_charge_deinit(&charge);
+	return rc;
 }
 
 /* A metric's entry {type, help, unit} as text, to tell equal ones of several clusters. */
@@ -417,9 +446,8 @@ static void write_targets(const struct hub *hub, const struct answers *answers, 
 	json_end_object(&json);
 }
 
-int hub_document(struct source *source, struct str path, struct str args, struct buf *out,
+static int make_document(struct hub *hub, struct str path, struct str args, struct buf *out,
 	struct arena *arena, struct annotations *notes, struct err *err) {
-	struct hub *hub = CONTAINER_OF(source, struct hub, source);
 	const struct meta_request everything = { .min_ms = INT64_MIN, .max_ms = INT64_MAX };
 	struct answers answers = { 0 };
 	struct str full = arena_printf(
@@ -444,5 +472,15 @@ int hub_document(struct source *source, struct str path, struct str args, struct
 		write_targets(hub, &answers, out);
 	}
 	close_answers(&answers);
+	return rc;
+}
+
+int hub_document(struct source *source, struct str path, struct str args, struct buf *out,
+	struct arena *arena, struct annotations *notes, struct err *err) {
+	struct hub *hub = CONTAINER_OF(source, struct hub, source);
+	struct hub_charge charge;
+	hub_charge_init(hub, arena, &charge);
+	int rc = make_document(hub, path, args, out, arena, notes, err);
+	hub_charge_deinit(&charge);
 	return rc;
 }
