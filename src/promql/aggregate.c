@@ -6,6 +6,8 @@
 
 #include "promql/columns.h"
 #include "promql/groups.h"
+#include "promql/histogram_mean.h"
+#include "promql/histogram_notes.h"
 #include "promql/kahan.h"
 #include "promql/number.h"
 
@@ -18,11 +20,22 @@ struct fold_group {
 	double *means;        /* stddev, stdvar. */
 	double *counts;       /* avg, stddev, stdvar. */
 	uint64_t *running;    /* avg: the steps whose sum overflowed. */
+	/* sum, avg: of histograms. There once a column of them came. */
+	struct histogram_fold *histograms;
+};
+
+/* Sums or means of histograms. */
+struct histogram_fold {
+	struct histogram_total **totals; /* By step. */
+	struct column column;            /* The results; its steps are those with a histogram. */
+	uint64_t *numbers;               /* The steps at which a number came, */
+	uint64_t *spoiled;               /* and those at which two did not fit together. */
 };
 
 struct fold {
 	struct stream stream;
 	struct eval *ev;
+	const struct expr *expr;
 	enum aggregate_op op;
 	const struct grid *grid;
 	struct stream *input;
@@ -31,6 +44,7 @@ struct fold {
 	size_t capacity;
 	bool is_done; /* All is folded and finished; the results go out. */
 	size_t next;
+	bool has_second; /* The histograms of the group before 'next' are still to come. */
 };
 
 /* Folding, one column into one group. The first value of a step sets what the others change. */
@@ -167,6 +181,145 @@ static void fold_column(
 	}
 }
 
+/* Histograms. */
+
+static uint32_t input_position(const struct fold *fold) {
+	return fold->expr->u.aggregate.expr->text.start;
+}
+
+static int begin_histograms(struct fold *fold, struct fold_group *group) {
+	size_t steps = fold->grid->count;
+	size_t words = step_words(steps);
+	struct histogram_fold *made = EVAL_NEW(fold->ev, struct histogram_fold, 1);
+	int rc = made ? eval_histograms_build(fold->ev, steps, &made->column) : ERR_LIMIT;
+
+	if (rc < 0) {
+		return rc;
+	}
+	made->totals = EVAL_NEW(fold->ev, struct histogram_total *, steps);
+	made->numbers = EVAL_NEW(fold->ev, uint64_t, words);
+	made->spoiled = EVAL_NEW(fold->ev, uint64_t, words);
+	if (!made->totals || !made->numbers || !made->spoiled) {
+		return ERR_LIMIT;
+	}
+	memcpy(made->numbers, group->column.present, words * sizeof(*made->numbers));
+	group->histograms = made;
+	return 0;
+}
+
+static int fold_histogram(struct fold *fold, struct histogram_fold *histograms,
+	const struct column *column, size_t step) {
+	const struct histogram *value = column->histograms[step];
+	struct histogram_notes notes = { fold->ev, input_position(fold),
+		labels_get(&column->labels, LABEL_NAME) };
+	struct histogram_total *total = histograms->totals[step];
+	int rc;
+
+	/* Among numbers there will be no result. */
+	if (!total && present_get(histograms->numbers, step)) {
+		return 0;
+	}
+	if (!total) {
+		total = EVAL_NEW(fold->ev, struct histogram_total, 1);
+		histograms->totals[step] = total;
+		return total ? histogram_total_begin(fold->ev, total, value) : ERR_LIMIT;
+	}
+	rc = fold->op == AGGREGATE_AVG ? histogram_total_mean(fold->ev, total, value)
+				       : histogram_total_sum(fold->ev, total, value);
+	if (rc > 0 && (rc & HISTOGRAM_INCOMPATIBLE)) {
+		histogram_note_schemas(&notes);
+		present_set(histograms->spoiled, step);
+	} else if (rc > 0 && (rc & HISTOGRAM_RECONCILED)) {
+		histogram_note_reconciled(fold->ev, notes.position, "aggregation");
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* sum, avg. */
+static int fold_histograms(
+	struct fold *fold, struct fold_group *group, const struct column *column) {
+	int rc = group->histograms ? 0 : begin_histograms(fold, group);
+
+	if (rc < 0) {
+		return rc;
+	}
+	for (PRESENT_EACH(column->present, fold->grid->count, i)) {
+		if (present_get(group->histograms->spoiled, i)) {
+			continue;
+		}
+		present_set(group->histograms->column.present, i);
+		rc = fold_histogram(fold, group->histograms, column, i);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* What a column of histograms means to the operator. Returns 1 if it is to be folded as numbers
+ * are, 0 if it is done with. */
+static int take_histograms(
+	struct fold *fold, struct fold_group *group, const struct column *column) {
+	struct eval *ev = fold->ev;
+
+	if (fold->op == AGGREGATE_COUNT || fold->op == AGGREGATE_GROUP) {
+		return 1;
+	}
+	if (fold->op == AGGREGATE_SUM || fold->op == AGGREGATE_AVG) {
+		return fold_histograms(fold, group, column);
+	}
+	notes_info(&ev->notes, &ev->arena, input_position(fold),
+		"ignored histogram in %s aggregation", aggregate_op_text(fold->op));
+	return 0;
+}
+
+static void see_numbers(
+	const struct histogram_fold *histograms, const struct column *column, size_t steps) {
+	for (size_t i = 0; i < step_words(steps); i++) {
+		histograms->numbers[i] |= column->present[i] & ~histograms->spoiled[i];
+	}
+}
+
+static int finish_histogram(struct fold *fold, struct fold_group *group, size_t step) {
+	struct histogram_fold *histograms = group->histograms;
+	struct histogram_total *total = histograms->totals[step];
+	struct eval *ev = fold->ev;
+	int rc;
+
+	present_clear(group->column.present, step);
+	if (present_get(histograms->numbers, step)) {
+		notes_warn(&ev->notes, &ev->arena, input_position(fold),
+			"encountered a mix of histograms and floats for aggregation");
+		present_clear(histograms->column.present, step);
+		return 0;
+	}
+	if (present_get(histograms->spoiled, step)) {
+		present_clear(histograms->column.present, step);
+		return 0;
+	}
+	rc = histogram_total_end(ev, total, fold->op == AGGREGATE_AVG);
+	if (rc < 0) {
+		return rc;
+	}
+	if (total->saw_reset && total->saw_not_reset) {
+		histogram_note_collision(ev, input_position(fold), "aggregation");
+	}
+	histogram_compact(&total->sum);
+	histograms->column.histograms[step] = &total->sum;
+	return 0;
+}
+
+static int finish_histograms(struct fold *fold, struct fold_group *group) {
+	for (PRESENT_EACH(group->histograms->column.present, fold->grid->count, i)) {
+		int rc = finish_histogram(fold, group, i);
+
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	return 0;
+}
+
 /* Turns accumulators into values. */
 static void finish(enum aggregate_op op, struct fold_group *group, size_t steps) {
 	double *values = group->column.values;
@@ -255,12 +408,24 @@ static int fold_all(struct fold *fold) {
 		if (rc < 0) {
 			return rc;
 		}
-		fold_column(fold->op, group, &column, steps);
 		group->column.drops_name |= column.drops_name;
+		rc = column.histograms ? take_histograms(fold, group, &column) : 1;
+		if (rc < 0) {
+			return rc;
+		}
+		if (rc > 0) {
+			fold_column(fold->op, group, &column, steps);
+		}
+		if (group->histograms && !column.histograms) {
+			see_numbers(group->histograms, &column, steps);
+		}
 	}
 	for (size_t i = 0; rc == 0 && i < fold->groups.count; i++) {
-		finish(fold->op, &fold->items[i], steps);
-		fold->items[i].column.labels = groups_labels(&fold->groups, i);
+		struct fold_group *group = &fold->items[i];
+
+		finish(fold->op, group, steps);
+		group->column.labels = groups_labels(&fold->groups, i);
+		rc = group->histograms ? finish_histograms(fold, group) : 0;
 	}
 	return rc;
 }
@@ -273,9 +438,19 @@ static int fold_next(struct stream *stream, struct column *out) {
 		return rc;
 	}
 	fold->is_done = true;
+	if (fold->has_second) {
+		const struct fold_group *group = &fold->items[fold->next - 1];
+
+		fold->has_second = false;
+		*out = group->histograms->column;
+		out->labels = group->column.labels;
+		out->drops_name = group->column.drops_name;
+		return 1;
+	}
 	if (fold->next == fold->groups.count) {
 		return 0;
 	}
+	fold->has_second = fold->items[fold->next].histograms != NULL;
 	*out = fold->items[fold->next++].column;
 	return 1;
 }
@@ -289,6 +464,7 @@ int fold_open(struct eval *ev, struct expr *expr, const struct grid *grid, struc
 	}
 	fold->stream = (struct stream){ .next = fold_next, .keeps = true };
 	fold->ev = ev;
+	fold->expr = expr;
 	fold->op = expr->u.aggregate.op;
 	fold->grid = grid;
 	rc = groups_init(&fold->groups, ev, expr->u.aggregate.grouping,

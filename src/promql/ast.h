@@ -149,6 +149,8 @@ struct selector {
 	struct time_shift shift;
 	bool anchored; /* anchored and smoothed: experimental range semantics. */
 	bool smoothed;
+	/* Of histograms only count and sum are looked at; filled in by engine_prepare. */
+	bool skips_buckets;
 };
 
 struct function; /* promql/function.h: name, argument types, result type. */

@@ -1,6 +1,7 @@
 #include "promql/binary.h"
 
 #include "promql/each.h"
+#include "promql/histogram.h"
 
 #include "base/check.h"
 
@@ -12,12 +13,40 @@ bool binary_op_is_trim(enum binary_op op) {
 	return op == BINARY_TRIM_UPPER || op == BINARY_TRIM_LOWER;
 }
 
-void binary_note_trim(struct eval *ev, const struct expr *expr) {
+void binary_note_misfit(
+	struct eval *ev, const struct expr *expr, bool left_is_histogram, bool right_is_histogram) {
 	const char *op = binary_op_text(expr->u.binary.op);
 
 	notes_info(&ev->notes, &ev->arena, expr->text.start,
-		"incompatible sample types encountered for binary operator \"%s\": float %s float",
-		op, op);
+		"incompatible sample types encountered for binary operator \"%s\": %s %s %s", op,
+		left_is_histogram ? "histogram" : "float", op,
+		right_is_histogram ? "histogram" : "float");
+}
+
+bool binary_fits(enum binary_op op, bool left_is_histogram, bool right_is_histogram) {
+	if (left_is_histogram && right_is_histogram) {
+		return op == BINARY_ADD || op == BINARY_SUB || op == BINARY_EQL || op == BINARY_NEQ;
+	}
+	if (left_is_histogram) {
+		return op == BINARY_MUL || op == BINARY_DIV || binary_op_is_trim(op);
+	}
+	if (right_is_histogram) {
+		return op == BINARY_MUL;
+	}
+	return !binary_op_is_trim(op);
+}
+
+void binary_scale(enum binary_op op, struct histogram *histogram, double number) {
+	if (binary_op_is_trim(op)) {
+		histogram_trim(histogram, number, op == BINARY_TRIM_UPPER);
+		return;
+	}
+	if (op == BINARY_MUL) {
+		histogram_multiply(histogram, number);
+	} else {
+		histogram_divide(histogram, number);
+	}
+	histogram_compact(histogram);
 }
 
 #define EACH(expression)                                                                           \
@@ -155,9 +184,35 @@ static void apply_trim(struct each *each, struct column *column) {
 	const struct mixed *mixed = CONTAINER_OF(each, struct mixed, each);
 
 	if (present_any(column->present, each->grid->count)) {
-		binary_note_trim(each->ev, mixed->expr);
+		binary_note_misfit(each->ev, mixed->expr, false, false);
 	}
 	memset(column->present, 0, step_words(each->grid->count) * sizeof(*column->present));
+}
+
+/* Histograms and a number. */
+static int apply_to_histograms(struct each *each, struct column *column) {
+	const struct mixed *mixed = CONTAINER_OF(each, struct mixed, each);
+	enum binary_op op = each->op;
+
+	if (!present_any(column->present, each->grid->count)) {
+		return 0;
+	}
+	if (!binary_fits(op, !each->is_swapped, each->is_swapped)) {
+		binary_note_misfit(each->ev, mixed->expr, !each->is_swapped, each->is_swapped);
+		memset(column->present, 0,
+			step_words(each->grid->count) * sizeof(*column->present));
+		return 0;
+	}
+	for (PRESENT_EACH(column->present, each->grid->count, i)) {
+		struct histogram *out = eval_histogram_copy(each->ev, column->histograms[i]);
+
+		if (!out) {
+			return ERR_LIMIT;
+		}
+		binary_scale(op, out, mixed->scalar[i]);
+		column->histograms[i] = out;
+	}
+	return 0;
 }
 
 static int mixed_open(
@@ -188,6 +243,7 @@ static int mixed_open(
 	mixed->each.apply = binary_op_is_trim(op)         ? apply_trim
 			    : binary_op_is_arithmetic(op) ? apply_arithmetic
 							  : apply_comparison;
+	mixed->each.apply_histograms = apply_to_histograms;
 	*out = &mixed->each.stream;
 	return mixed->holds ? 0 : ERR_LIMIT;
 }

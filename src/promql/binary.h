@@ -21,9 +21,14 @@ void binary_compare(
 	enum binary_op op, const double *left, const double *right, uint64_t *holds, size_t count);
 /* + - * / % ^ atan2: what gives another quantity than its operands. */
 bool binary_op_is_arithmetic(enum binary_op op);
-/* </ and >/ are of histograms alone: what a float on the left gets is no result and an info. */
+/* </ and >/ are of a histogram and a number. */
 bool binary_op_is_trim(enum binary_op op);
-void binary_note_trim(struct eval *ev, const struct expr *expr);
+/* Whether there is such an operation between two values; what gets none gets an info. */
+bool binary_fits(enum binary_op op, bool left_is_histogram, bool right_is_histogram);
+void binary_note_misfit(
+	struct eval *ev, const struct expr *expr, bool left_is_histogram, bool right_is_histogram);
+/* histogram op= number: * / </ >/ */
+void binary_scale(enum binary_op op, struct histogram *histogram, double number);
 
 /* Operators between two vectors: set operators, and all others. */
 MUST_USE int set_open(

@@ -1,5 +1,6 @@
 /*
- * histogram_quantile, histogram_quantiles and histogram_fraction over classic buckets.
+ * histogram_quantile, histogram_quantiles and histogram_fraction, over classic buckets and native
+ * histograms.
  *
  * The bucket series of a histogram are those that differ in le alone. They are collected, put in
  * order of their bounds once, and then looked at step by step.
@@ -8,6 +9,7 @@
 #include "promql/classic.h"
 #include "promql/columns.h"
 #include "promql/groups.h"
+#include "promql/histogram.h"
 #include "promql/names.h"
 #include "promql/quantile.h"
 
@@ -26,10 +28,11 @@ struct bound {
 	struct column column;
 };
 
-struct histogram {
+struct classic {
 	struct bound *bounds;
 	size_t count;
 	size_t capacity;
+	uint64_t *native; /* The steps at which a native histogram has the same labels; or NULL. */
 };
 
 struct buckets {
@@ -43,13 +46,14 @@ struct buckets {
 	size_t scalar_count;
 	struct str label; /* histogram_quantiles: the new label. */
 	struct groups groups;
-	struct histogram *histograms; /* By group. */
+	struct classic *histograms; /* By group. */
 	size_t capacity;
-	struct bucket *buckets; /* Of one histogram and step. */
+	struct column_list natives; /* Native histograms; they go out first. */
+	struct bucket *buckets;     /* Of one histogram and step. */
 	size_t bucket_capacity;
 	struct name_drop drop;
 	bool is_done;
-	size_t next;        /* Histogram, */
+	size_t next;        /* Native histogram, then classic one, */
 	size_t next_scalar; /* scalar */
 	size_t next_step;   /* and step of the next column. */
 };
@@ -76,7 +80,7 @@ static bool parse_bound(struct buckets *buckets, const struct labels *labels, do
 
 static int grow_histograms(struct buckets *buckets) {
 	size_t capacity = buckets->capacity ? buckets->capacity * 2 : 16;
-	struct histogram *items = EVAL_NEW(buckets->ev, struct histogram, capacity);
+	struct classic *items = EVAL_NEW(buckets->ev, struct classic, capacity);
 
 	if (!items) {
 		return ERR_LIMIT;
@@ -89,7 +93,7 @@ static int grow_histograms(struct buckets *buckets) {
 	return 0;
 }
 
-static int add_bound(struct eval *ev, struct histogram *histogram, const struct bound *bound) {
+static int add_bound(struct eval *ev, struct classic *histogram, const struct bound *bound) {
 	if (histogram->count == histogram->capacity) {
 		size_t capacity = histogram->capacity ? histogram->capacity * 2 : 16;
 		struct bound *bounds = EVAL_NEW(ev, struct bound, capacity);
@@ -131,6 +135,48 @@ static int add_column(struct buckets *buckets, const struct column *column) {
 	return rc < 0 ? rc : eval_work(buckets->ev, buckets->grid->count);
 }
 
+static int add_native(struct buckets *buckets, const struct column *column) {
+	struct column kept;
+	int rc = column_keep(buckets->ev, buckets->input, column, buckets->grid->count, &kept);
+
+	rc = rc < 0 ? rc : column_list_add(buckets->ev, &buckets->natives, &kept);
+	return rc < 0 ? rc : eval_work(buckets->ev, buckets->grid->count);
+}
+
+/* The classic histogram of a native one's labels, or NULL. */
+static struct classic *find_classic(const struct buckets *buckets, const struct column *native) {
+	size_t group;
+
+	if (labels_get(&native->labels, BUCKET_LABEL).len > 0 ||
+		!groups_find(&buckets->groups, &native->labels, &group)) {
+		return NULL;
+	}
+	return &buckets->histograms[group];
+}
+
+static int mark_natives(struct buckets *buckets) {
+	size_t words = step_words(buckets->grid->count);
+
+	for (size_t i = 0; i < buckets->natives.count; i++) {
+		const struct column *native = &buckets->natives.items[i];
+		struct classic *classic = find_classic(buckets, native);
+
+		if (!classic) {
+			continue;
+		}
+		if (!classic->native) {
+			classic->native = EVAL_NEW(buckets->ev, uint64_t, words);
+		}
+		if (!classic->native) {
+			return ERR_LIMIT;
+		}
+		for (size_t k = 0; k < words; k++) {
+			classic->native[k] |= native->present[k];
+		}
+	}
+	return 0;
+}
+
 static int read_input(struct buckets *buckets) {
 	struct column column;
 	size_t most = 0;
@@ -138,14 +184,16 @@ static int read_input(struct buckets *buckets) {
 
 	while ((rc = buckets->input->next(buckets->input, &column)) > 0) {
 		if (present_any(column.present, buckets->grid->count)) {
-			rc = add_column(buckets, &column);
+			rc = column.histograms ? add_native(buckets, &column)
+					       : add_column(buckets, &column);
 		}
 		if (rc < 0) {
 			return rc;
 		}
 	}
+	rc = rc < 0 ? rc : mark_natives(buckets);
 	for (size_t i = 0; i < buckets->groups.count; i++) {
-		struct histogram *histogram = &buckets->histograms[i];
+		struct classic *histogram = &buckets->histograms[i];
 
 		if (histogram->count > 1) {
 			qsort(histogram->bounds, histogram->count, sizeof(*histogram->bounds),
@@ -159,7 +207,7 @@ static int read_input(struct buckets *buckets) {
 
 /* Evaluating. */
 
-static size_t gather(struct buckets *buckets, const struct histogram *histogram, size_t step) {
+static size_t gather(struct buckets *buckets, const struct classic *histogram, size_t step) {
 	size_t count = 0;
 
 	for (size_t i = 0; i < histogram->count; i++) {
@@ -184,12 +232,72 @@ static void note_repair(struct buckets *buckets, const struct bucket_repair *rep
 		repair->diff_max);
 }
 
-static bool value_at(struct buckets *buckets, const struct histogram *histogram, size_t step,
+/* Classic buckets and a native histogram of the same labels: neither is evaluated. */
+static void note_mix(struct buckets *buckets, const struct labels *labels) {
+	AUTO(buf_deinit) struct buf quoted = { 0 };
+	struct eval *ev = buckets->ev;
+	struct str name =
+		ev->options->delayed_name_removal ? labels_get(labels, LABEL_NAME) : STR_EMPTY;
+
+	notes_warn(&ev->notes, &ev->arena, buckets->position,
+		"vector contains a mix of classic and native histograms%s%s",
+		name.len > 0 ? " for metric name " : "",
+		name.len > 0 ? notes_quote(name, &quoted) : "");
+}
+
+/* What was observed of NaN shows in the answer. */
+static void note_nan(struct buckets *buckets, const struct labels *labels, int flags) {
+	AUTO(buf_deinit) struct buf quoted = { 0 };
+	struct eval *ev = buckets->ev;
+	struct str name =
+		ev->options->delayed_name_removal ? labels_get(labels, LABEL_NAME) : STR_EMPTY;
+	bool is_fraction = buckets->id == FUNCTION_HISTOGRAM_FRACTION;
+
+	notes_info(&ev->notes, &ev->arena, buckets->position,
+		"input to histogram_%s has NaN observations, %s%s%s",
+		is_fraction ? "fraction" : "quantile",
+		is_fraction                    ? "which are excluded from all fractions"
+		: flags & HISTOGRAM_NAN_RESULT ? "result is NaN"
+					       : "result is skewed higher",
+		name.len > 0 ? " for metric name " : "",
+		name.len > 0 ? notes_quote(name, &quoted) : "");
+}
+
+static double native_value(
+	struct buckets *buckets, const struct column *native, size_t step, const double *scalar) {
+	const struct histogram *histogram = native->histograms[step];
+	int flags;
+	double value = buckets->id == FUNCTION_HISTOGRAM_FRACTION
+			       ? histogram_fraction(histogram, buckets->scalars[0][step],
+					 buckets->scalars[1][step], &flags)
+			       : histogram_quantile(histogram, scalar[step], &flags);
+
+	if (flags) {
+		note_nan(buckets, &native->labels, flags);
+	}
+	return value;
+}
+
+/* Whether any classic bucket is there at the step. */
+static bool has_bucket(const struct classic *classic, size_t step) {
+	for (size_t i = 0; classic && i < classic->count; i++) {
+		if (present_get(classic->bounds[i].column.present, step)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool value_at(struct buckets *buckets, const struct classic *histogram, size_t step,
 	const double *scalar, double *out) {
 	size_t count = gather(buckets, histogram, step);
 	struct bucket_repair repair;
 
 	if (count == 0) {
+		return false;
+	}
+	if (histogram->native && present_get(histogram->native, step)) {
+		note_mix(buckets, &histogram->bounds[0].column.labels);
 		return false;
 	}
 	if (buckets->id == FUNCTION_HISTOGRAM_FRACTION) {
@@ -235,28 +343,59 @@ static size_t next_new_value(const struct buckets *buckets, const double *scalar
 	return from;
 }
 
-static int build_column(
-	struct buckets *buckets, const struct histogram *histogram, struct column *out) {
-	size_t steps = buckets->grid->count;
-	const double *scalar = buckets->scalars[buckets->next_scalar];
-	bool is_labelled = buckets->id == FUNCTION_HISTOGRAM_QUANTILES;
-	int rc = eval_column_build(buckets->ev, steps, out);
+/* Whether a step belongs to the column that is being built: of histogram_quantiles, those at which
+ * the scalar has the value that the column is of. */
+static bool takes_step(const struct buckets *buckets, const double *scalar, size_t step) {
+	return buckets->id != FUNCTION_HISTOGRAM_QUANTILES ||
+	       same_number(scalar[step], scalar[buckets->next_step]);
+}
 
-	rc = rc < 0 ? rc : eval_hold(buckets->ev, steps);
-	rc = rc < 0 ? rc : eval_work(buckets->ev, steps * histogram->count);
-	if (rc < 0) {
-		return rc;
-	}
-	for (size_t i = 0; i < steps; i++) {
-		if (is_labelled && !same_number(scalar[i], scalar[buckets->next_step])) {
-			continue;
-		}
-		if (value_at(buckets, histogram, i, scalar, &out->values[i])) {
+static void fill_native(struct buckets *buckets, const struct column *native, struct column *out) {
+	const double *scalar = buckets->scalars[buckets->next_scalar];
+	const struct classic *classic = find_classic(buckets, native);
+
+	for (PRESENT_EACH(native->present, buckets->grid->count, i)) {
+		if (takes_step(buckets, scalar, i) && !has_bucket(classic, i)) {
+			out->values[i] = native_value(buckets, native, i, scalar);
 			present_set(out->present, i);
 		}
 	}
-	out->labels = groups_labels(&buckets->groups, buckets->next);
-	if (is_labelled) {
+	out->labels = native->labels;
+}
+
+static void fill_classic(
+	struct buckets *buckets, const struct classic *classic, struct column *out) {
+	const double *scalar = buckets->scalars[buckets->next_scalar];
+
+	for (size_t i = 0; i < buckets->grid->count; i++) {
+		if (takes_step(buckets, scalar, i) &&
+			value_at(buckets, classic, i, scalar, &out->values[i])) {
+			present_set(out->present, i);
+		}
+	}
+}
+
+static int build_column(struct buckets *buckets, struct column *out) {
+	size_t steps = buckets->grid->count;
+	size_t group = buckets->next - buckets->natives.count;
+	bool is_native = buckets->next < buckets->natives.count;
+	const double *scalar = buckets->scalars[buckets->next_scalar];
+	int rc = eval_column_build(buckets->ev, steps, out);
+
+	rc = rc < 0 ? rc : eval_hold(buckets->ev, steps);
+	rc = rc < 0 ? rc
+		    : eval_work(buckets->ev,
+			      steps * (is_native ? 1 : buckets->histograms[group].count));
+	if (rc < 0) {
+		return rc;
+	}
+	if (is_native) {
+		fill_native(buckets, &buckets->natives.items[buckets->next], out);
+	} else {
+		fill_classic(buckets, &buckets->histograms[group], out);
+		out->labels = groups_labels(&buckets->groups, group);
+	}
+	if (buckets->id == FUNCTION_HISTOGRAM_QUANTILES) {
 		out->labels = labels_with(&buckets->ev->arena, &out->labels, buckets->label,
 			label_value(&buckets->ev->arena, scalar[buckets->next_step]));
 	}
@@ -267,7 +406,7 @@ static int build_column(
 static void advance(struct buckets *buckets) {
 	size_t steps = buckets->grid->count;
 
-	if (++buckets->next < buckets->groups.count) {
+	if (++buckets->next < buckets->natives.count + buckets->groups.count) {
 		return;
 	}
 	buckets->next = 0;
@@ -293,10 +432,11 @@ static int buckets_next(struct stream *stream, struct column *out) {
 		return rc;
 	}
 	buckets->is_done = true;
-	if (buckets->groups.count == 0 || buckets->next_scalar == buckets->scalar_count) {
+	if (buckets->natives.count + buckets->groups.count == 0 ||
+		buckets->next_scalar == buckets->scalar_count) {
 		return 0;
 	}
-	rc = build_column(buckets, &buckets->histograms[buckets->next], out);
+	rc = build_column(buckets, out);
 	advance(buckets);
 	return rc < 0 ? rc : 1;
 }

@@ -92,9 +92,14 @@ static open_fn *const openers[FUNCTION_COUNT] = {
 	[FUNCTION_EXP] = call_open_each,
 	[FUNCTION_FIRST_OVER_TIME] = call_open_range,
 	[FUNCTION_FLOOR] = call_open_each,
+	[FUNCTION_HISTOGRAM_AVG] = call_open_histogram,
+	[FUNCTION_HISTOGRAM_COUNT] = call_open_histogram,
 	[FUNCTION_HISTOGRAM_FRACTION] = call_open_buckets,
 	[FUNCTION_HISTOGRAM_QUANTILE] = call_open_buckets,
 	[FUNCTION_HISTOGRAM_QUANTILES] = call_open_buckets,
+	[FUNCTION_HISTOGRAM_STDDEV] = call_open_histogram,
+	[FUNCTION_HISTOGRAM_STDVAR] = call_open_histogram,
+	[FUNCTION_HISTOGRAM_SUM] = call_open_histogram,
 	[FUNCTION_HOUR] = call_open_each,
 	[FUNCTION_IDELTA] = call_open_range,
 	[FUNCTION_INCREASE] = call_open_range,
@@ -159,7 +164,7 @@ static int scalar_of_vector(
 		return rc;
 	}
 	while ((rc = stream->next(stream, &column)) > 0) {
-		for (PRESENT_EACH(column.present, grid->count, i)) {
+		for (PRESENT_EACH(column.present, column.histograms ? 0 : grid->count, i)) {
 			present_set(present_get(once, i) ? twice : once, i);
 			out[i] = column.values[i];
 		}

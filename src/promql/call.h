@@ -32,7 +32,10 @@ MUST_USE int call_open_absent(
 	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
 MUST_USE int call_open_absent_over_time(
 	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
-/* histogram_quantile, histogram_quantiles, histogram_fraction of classic buckets. */
+/* histogram_count, histogram_sum, histogram_avg, histogram_stddev, histogram_stdvar. */
+MUST_USE int call_open_histogram(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
+/* histogram_quantile, histogram_quantiles, histogram_fraction. */
 MUST_USE int call_open_buckets(
 	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
 /* info: labels of info series. */

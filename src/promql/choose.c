@@ -22,7 +22,8 @@
 
 struct entry {
 	double value;
-	uint32_t series; /* Index into the chosen series. */
+	const struct histogram *histogram; /* Instead of the value, or NULL. */
+	uint32_t series;                   /* Index into the chosen series. */
 };
 
 /* The chosen of one group at one step. For topk and bottomk a binary heap, worst first. */
@@ -35,6 +36,7 @@ struct heap {
 struct chosen {
 	struct labels labels;
 	bool drops_name;
+	bool has_histograms;
 };
 
 struct choose {
@@ -104,6 +106,11 @@ static void sift_down(const struct choose *choose, struct heap *heap) {
 	}
 }
 
+/* topk, bottomk: the values decide. */
+static bool ranks(const struct choose *choose) {
+	return choose->op == AGGREGATE_TOPK || choose->op == AGGREGATE_BOTTOMK;
+}
+
 static int grow_heap(struct choose *choose, struct heap *heap, int64_t k) {
 	uint64_t wanted = heap->capacity ? (uint64_t)heap->capacity * 2 : 2;
 	uint64_t capacity = wanted < (uint64_t)k ? wanted : (uint64_t)k;
@@ -140,20 +147,20 @@ static int register_series(struct choose *choose, const struct column *column, s
 	}
 	CHECK(choose->series_count < UINT32_MAX);
 	choose->series[choose->series_count] =
-		(struct chosen){ column->labels, column->drops_name };
+		(struct chosen){ column->labels, column->drops_name, column->histograms != NULL };
 	*series = choose->series_count++;
 	return 0;
 }
 
-static int push(struct choose *choose, struct heap *heap, int64_t k, double value, size_t series) {
+static int push(struct choose *choose, struct heap *heap, int64_t k, const struct entry *entry) {
 	int rc = heap->count == heap->capacity ? grow_heap(choose, heap, k) : 0;
 
 	rc = rc < 0 ? rc : eval_hold(choose->ev, 1);
 	if (rc < 0) {
 		return rc;
 	}
-	heap->entries[heap->count++] = (struct entry){ value, (uint32_t)series };
-	if (choose->op == AGGREGATE_TOPK || choose->op == AGGREGATE_BOTTOMK) {
+	heap->entries[heap->count++] = *entry;
+	if (ranks(choose)) {
 		sift_up(choose, heap, heap->count - 1);
 	}
 	return 0;
@@ -200,9 +207,14 @@ static int offer(struct choose *choose, struct heap *heap, const struct column *
 	}
 	if (heap->count < k) {
 		rc = register_series(choose, column, series);
-		return rc < 0 ? rc : push(choose, heap, k, value, *series);
+		return rc < 0 ? rc
+			      : push(choose, heap, k,
+					&(struct entry){ value,
+						column->histograms ? column->histograms[step]
+								   : NULL,
+						(uint32_t)*series });
 	}
-	if (choose->op != AGGREGATE_TOPK && choose->op != AGGREGATE_BOTTOMK) {
+	if (!ranks(choose)) {
 		return 0;
 	}
 	/* The worst is first; NaN gives way to any number, but not to NaN. */
@@ -213,7 +225,7 @@ static int offer(struct choose *choose, struct heap *heap, const struct column *
 	if (rc < 0) {
 		return rc;
 	}
-	heap->entries[0] = (struct entry){ value, (uint32_t)*series };
+	heap->entries[0] = (struct entry){ value, NULL, (uint32_t)*series };
 	sift_down(choose, heap);
 	return 0;
 }
@@ -316,6 +328,12 @@ static int read_input(struct choose *choose) {
 		if (!chooses || param_rc < 0 || !present_any(column.present, choose->grid->count)) {
 			continue;
 		}
+		if (column.histograms && ranks(choose)) {
+			notes_info(&choose->ev->notes, &choose->ev->arena, choose->expr->text.start,
+				"ignored histogram in %s aggregation",
+				aggregate_op_text(choose->op));
+			continue;
+		}
 		rc = offer_column(choose, &column, &buf);
 		if (rc < 0) {
 			return rc;
@@ -337,7 +355,7 @@ static int read_input(struct choose *choose) {
 
 /* Best first. Few entries are sorted by insertion, which leaves equal ones in the heap's order. */
 static void sort_heap(const struct choose *choose, struct heap *heap) {
-	if (choose->op != AGGREGATE_TOPK && choose->op != AGGREGATE_BOTTOMK) {
+	if (!ranks(choose)) {
 		return;
 	}
 	for (size_t i = 1; heap->count <= INSERTION_MAX && i < heap->count; i++) {
@@ -364,7 +382,9 @@ static int list_ordered(struct choose *choose) {
 		for (size_t i = 0; i < heap->count; i++) {
 			const struct chosen *from = &choose->series[heap->entries[i].series];
 			struct column column;
-			int rc = eval_column_build(choose->ev, 1, &column);
+			int rc = from->has_histograms
+					 ? eval_histograms_build(choose->ev, 1, &column)
+					 : eval_column_build(choose->ev, 1, &column);
 
 			if (rc < 0) {
 				return rc;
@@ -372,6 +392,9 @@ static int list_ordered(struct choose *choose) {
 			column.labels = from->labels;
 			column.drops_name = from->drops_name;
 			column.values[0] = heap->entries[i].value;
+			if (column.histograms) {
+				column.histograms[0] = heap->entries[i].histogram;
+			}
 			present_set(column.present, 0);
 			rc = column_list_add(choose->ev, &choose->results, &column);
 			if (rc < 0) {
@@ -387,7 +410,9 @@ static int place_entry(
 	struct column *column = &columns[entry->series];
 
 	if (!column->values) {
-		int rc = eval_column_build(choose->ev, choose->grid->count, column);
+		size_t steps = choose->grid->count;
+		int rc = entry->histogram ? eval_histograms_build(choose->ev, steps, column)
+					  : eval_column_build(choose->ev, steps, column);
 
 		if (rc < 0) {
 			return rc;
@@ -396,6 +421,9 @@ static int place_entry(
 		column->drops_name = choose->series[entry->series].drops_name;
 	}
 	column->values[step] = entry->value;
+	if (column->histograms) {
+		column->histograms[step] = entry->histogram;
+	}
 	present_set(column->present, step);
 	return 0;
 }

@@ -29,9 +29,17 @@ int column_keep(struct eval *ev, const struct stream *stream, const struct colum
 		return 0;
 	}
 	rc = eval_hold(ev, present_count(column->present, step_count));
-	rc = rc < 0 ? rc : eval_column_build(ev, step_count, out);
+	if (rc == 0 && column->histograms) {
+		rc = eval_histograms_build(ev, step_count, out);
+	} else if (rc == 0) {
+		rc = eval_column_build(ev, step_count, out);
+	}
 	if (rc < 0) {
 		return rc;
+	}
+	if (column->histograms) {
+		memcpy((void *)out->histograms, (const void *)column->histograms,
+			step_count * sizeof(*out->histograms));
 	}
 	memcpy(out->values, column->values, step_count * sizeof(*out->values));
 	memcpy(out->present, column->present, step_words(step_count) * sizeof(*out->present));
@@ -43,12 +51,14 @@ int column_keep(struct eval *ev, const struct stream *stream, const struct colum
 struct list_key {
 	const struct column_list *list;
 	const struct labels *labels;
+	bool has_histograms;
 };
 
 static bool list_equal(uint64_t value, const void *key) {
 	const struct list_key *wanted = key;
 
-	return labels_equal(&wanted->list->items[value].labels, wanted->labels);
+	return labels_equal(&wanted->list->items[value].labels, wanted->labels) &&
+	       wanted->has_histograms == (wanted->list->items[value].histograms != NULL);
 }
 
 /* Adds the values of 'from' to those of 'to', which has the same labels. */
@@ -63,14 +73,30 @@ static int merge_into(
 	}
 	for (PRESENT_EACH(from->present, step_count, i)) {
 		to->values[i] = from->values[i];
+		if (to->histograms) {
+			to->histograms[i] = from->histograms[i];
+		}
 		present_set(to->present, i);
 	}
 	return eval_hold(ev, present_count(from->present, step_count));
 }
 
+/* Numbers and histograms of the same labels may not meet, either. */
+static int check_other_kind(struct eval *ev, const struct table *table, struct list_key key,
+	uint64_t hash, const struct column *column, size_t step_count) {
+	uint64_t at;
+
+	key.has_histograms = !key.has_histograms;
+	if (map_find(&table->map, hash, list_equal, &key, &at) &&
+		present_overlap(key.list->items[at].present, column->present, step_count)) {
+		return eval_fail_same_labels(ev);
+	}
+	return 0;
+}
+
 static int collect_one(struct eval *ev, struct stream *stream, const struct column *column,
 	size_t step_count, struct table *table, struct column_list *out) {
-	struct list_key key = { out, &column->labels };
+	struct list_key key = { out, &column->labels, column->histograms != NULL };
 	struct column kept;
 	uint64_t hash = 0;
 	uint64_t at;
@@ -78,6 +104,10 @@ static int collect_one(struct eval *ev, struct stream *stream, const struct colu
 
 	if (table) {
 		hash = labels_hash(&column->labels);
+		rc = check_other_kind(ev, table, key, hash, column, step_count);
+		if (rc < 0) {
+			return rc;
+		}
 		if (map_find(&table->map, hash, list_equal, &key, &at)) {
 			return merge_into(ev, &out->items[at], column, step_count);
 		}
@@ -90,10 +120,37 @@ static int collect_one(struct eval *ev, struct stream *stream, const struct colu
 	return rc < 0 ? rc : column_list_add(ev, out, &kept);
 }
 
+/* Puts the histograms of a series next to its numbers. */
+static int pair_kinds(struct eval *ev, const struct table *table, struct column_list *list) {
+	struct column_list paired = { 0 };
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct column *column = &list->items[i];
+		struct list_key key = { list, &column->labels, !column->histograms };
+		uint64_t at;
+		bool has_other =
+			map_find(&table->map, labels_hash(&column->labels), list_equal, &key, &at);
+		int rc = 0;
+
+		if (!column->histograms || !has_other) {
+			rc = column_list_add(ev, &paired, column);
+		}
+		if (rc == 0 && !column->histograms && has_other) {
+			rc = column_list_add(ev, &paired, &list->items[at]);
+		}
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	*list = paired;
+	return 0;
+}
+
 int columns_collect(
 	struct eval *ev, struct stream *stream, size_t step_count, struct column_list *out) {
 	struct table *table = stream->repeats ? eval_table_new(ev) : NULL;
 	struct column_list list = { 0 };
+	bool has_histograms = false;
 	struct column column;
 	int rc;
 
@@ -102,11 +159,15 @@ int columns_collect(
 	}
 	while ((rc = stream->next(stream, &column)) > 0) {
 		if (present_any(column.present, step_count)) {
+			has_histograms |= column.histograms != NULL;
 			rc = collect_one(ev, stream, &column, step_count, table, &list);
 		}
 		if (rc < 0) {
 			return rc;
 		}
+	}
+	if (rc == 0 && table && has_histograms) {
+		rc = pair_kinds(ev, table, &list);
 	}
 	*out = list;
 	return rc;

@@ -5,6 +5,7 @@
 #include "promql/aggregate.h"
 #include "promql/columns.h"
 #include "promql/groups.h"
+#include "promql/histogram.h"
 
 #include "cxx/number.h"
 
@@ -36,11 +37,21 @@ static int grow(struct count_values *values) {
 	return 0;
 }
 
-/* The group of a series with 'value' as its label. */
-static int find_group(struct count_values *values, const struct labels *labels, double value,
-	struct arena *scratch, size_t *group) {
+/* The value at a step as text, in 'out'. */
+static void show_value(const struct column *column, size_t step, struct buf *out) {
 	char text[NUMBER_TEXT_MAX];
-	struct str shown = { text, number_format_f(value, text) };
+
+	buf_reset(out);
+	if (column->histograms) {
+		histogram_format(column->histograms[step], out);
+	} else {
+		buf_append(out, text, number_format_f(column->values[step], text));
+	}
+}
+
+/* The group of a series with a value, as text, for its label. */
+static int find_group(struct count_values *values, const struct labels *labels, struct str shown,
+	struct arena *scratch, size_t *group) {
 	struct labels set = labels_with(scratch, labels, values->label, shown);
 	size_t count = values->groups.count;
 	int rc = groups_add(&values->groups, &set, group);
@@ -60,6 +71,7 @@ static int find_group(struct count_values *values, const struct labels *labels, 
 
 static int count_column(struct count_values *values, const struct column *column) {
 	AUTO(arena_deinit) struct arena scratch = { 0 };
+	AUTO(buf_deinit) struct buf shown = { 0 };
 	uint64_t last_bits = 0;
 	size_t group = SIZE_MAX;
 
@@ -68,9 +80,11 @@ static int count_column(struct count_values *values, const struct column *column
 		struct column *counts;
 
 		/* Mostly a series keeps its value; only a new one is looked up. */
-		if (group == SIZE_MAX || bits != last_bits) {
-			int rc = find_group(
-				values, &column->labels, column->values[i], &scratch, &group);
+		if (group == SIZE_MAX || bits != last_bits || column->histograms) {
+			int rc;
+
+			show_value(column, i, &shown);
+			rc = find_group(values, &column->labels, buf_str(&shown), &scratch, &group);
 
 			if (rc < 0) {
 				return rc;
@@ -132,8 +146,10 @@ int count_values_open(
 	values->label = expr_unparen(expr->u.aggregate.param)->u.string;
 	values->step_count = grid->count;
 	if (values->label.len == 0 || !str_is_utf8(values->label)) {
-		return err_set(
-			ev->err, ERR_EXEC, "invalid label name \"%.*s\"", STR_ARG(values->label));
+		AUTO(buf_deinit) struct buf quoted = { 0 };
+
+		return err_set(ev->err, ERR_EXEC, "invalid label name %s",
+			notes_quote(values->label, &quoted));
 	}
 	if (count > 0) {
 		memcpy(names, expr->u.aggregate.grouping, count * sizeof(*names));

@@ -2,13 +2,21 @@
 
 static int each_next(struct stream *stream, struct column *out) {
 	struct each *each = CONTAINER_OF(stream, struct each, stream);
-	int rc = each->input->next(each->input, out);
+	int rc;
 
+	do {
+		rc = each->input->next(each->input, out);
+	} while (rc > 0 && out->histograms && !each->apply_histograms);
 	if (rc <= 0) {
 		return rc;
 	}
-	each->apply(each, out);
-	rc = eval_work(each->ev, each->grid->count);
+	rc = 0;
+	if (out->histograms) {
+		rc = each->apply_histograms(each, out);
+	} else {
+		each->apply(each, out);
+	}
+	rc = rc < 0 ? rc : eval_work(each->ev, each->grid->count);
 	if (rc == 0 && each->drops_name) {
 		rc = name_drop_apply(&each->drop, out);
 	}

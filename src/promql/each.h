@@ -19,6 +19,8 @@ struct each {
 	struct name_drop drop;
 	bool drops_name;
 	each_fn *apply;
+	/* The same for columns of histograms; NULL: they go. Returns 0 or ERR_LIMIT. */
+	int (*apply_histograms)(struct each *each, struct column *column);
 	/* For 'apply': */
 	double (*math)(double value);
 	const double *args[2]; /* Scalars at each step. */

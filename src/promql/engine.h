@@ -89,6 +89,7 @@ struct raw_series {
 	struct labels labels;
 	int64_t *times_ms;
 	double *values;
+	const struct histogram **histograms; /* As those of a step_column. */
 	size_t count;
 };
 

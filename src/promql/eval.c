@@ -1,5 +1,7 @@
 #include "promql/eval.h"
 
+#include "promql/histogram.h"
+
 #include "base/check.h"
 
 #include <inttypes.h>
@@ -58,6 +60,25 @@ int eval_column_build(struct eval *ev, size_t step_count, struct column *out) {
 	}
 	*out = (struct column){ .values = column.values, .present = column.present };
 	return 0;
+}
+
+int eval_histograms_build(struct eval *ev, size_t step_count, struct column *out) {
+	int rc = eval_column_build(ev, step_count, out);
+
+	if (rc < 0) {
+		return rc;
+	}
+	out->histograms = EVAL_NEW(ev, const struct histogram *, step_count);
+	return out->histograms ? 0 : ERR_LIMIT;
+}
+
+struct histogram *eval_histogram_copy(struct eval *ev, const struct histogram *histogram) {
+	struct histogram *copy = EVAL_NEW(ev, struct histogram, 1);
+
+	if (!copy || histogram_copy(&ev->arena, histogram, copy, ev->err) < 0) {
+		return NULL;
+	}
+	return copy;
 }
 
 const struct grid *eval_grid_first(struct eval *ev, const struct grid *grid) {

@@ -55,6 +55,10 @@ struct column {
 	struct labels labels; /* As long as the evaluation. */
 	double *values;       /* Those not present are unspecified. */
 	uint64_t *present;
+	/* The values are histograms. A series that is both gives two columns, never with a value at
+	 * the same step: first the one of numbers, then, next in the stream, this. NULL: numbers.
+	 */
+	const struct histogram **histograms;
 	bool drops_name; /* The name is to go at the end (delayed name removal). */
 };
 
@@ -77,6 +81,7 @@ struct leaf {
 	struct series_set *set;
 	struct sample_column samples;
 	uint64_t charged_bytes;
+	bool skips_buckets;
 };
 
 /* A hash table whose memory is charged; freed with the evaluation. */
@@ -106,6 +111,10 @@ void *eval_alloc(struct eval *ev, size_t count, size_t size);
 struct table *eval_table_new(struct eval *ev);
 MUST_USE int eval_table_add(struct eval *ev, struct table *table, uint64_t hash, uint64_t value);
 MUST_USE int eval_column_build(struct eval *ev, size_t step_count, struct column *out);
+/* A column of histograms, with no value at any step. */
+MUST_USE int eval_histograms_build(struct eval *ev, size_t step_count, struct column *out);
+/* A copy to be changed; NULL when the budget is spent. */
+struct histogram *eval_histogram_copy(struct eval *ev, const struct histogram *histogram);
 /* A one-step grid at 'grid's first step. NULL when the budget is spent. */
 const struct grid *eval_grid_first(struct eval *ev, const struct grid *grid);
 

@@ -77,8 +77,9 @@ static void make_shift(struct query *query) {
 }
 
 static void make_selector(struct query *query) {
-	static const char *const words[] = { "m", "n", "h_bucket", "{__name__=~\"m|n\"}",
-		"m{job=\"1\"}", "{job!=\"\"}", "n{b=~\"x|\"}", "m{job=\"none\"}" };
+	static const char *const words[] = { "m", "n", "h_bucket", "g", "{__name__=~\"m|g\"}",
+		"{__name__=~\"m|n\"}", "m{job=\"1\"}", "{job!=\"\"}", "n{b=~\"x|\"}",
+		"m{job=\"none\"}" };
 
 	add(query, PICK(query->choices, words));
 }
@@ -149,7 +150,7 @@ static void make_aggregate(struct query *query, size_t depth) {
 
 static void make_operator(struct query *query) {
 	static const char *const words[] = { "+", "-", "*", "/", "%", "^", "atan2", "==", "!=", "<",
-		">", "<=", ">=", "== bool", "< bool", ">= bool" };
+		">", "<=", ">=", "== bool", "< bool", ">= bool", "</", ">/" };
 
 	add(query, " ");
 	add(query, PICK(query->choices, words));
@@ -230,7 +231,9 @@ static void make_vector_call(struct query *query, size_t depth) {
 		{ "label_replace(", ", \"b\", \"$1\", \"job\", \"(.*)\")" },
 		{ "label_replace(", ", \"job\", \"\", \"\", \"\")" },
 		{ "label_replace(", ", \"__name__\", \"o\", \"job\", \".*\")" },
-		{ "label_join(", ", \"b\", \"-\", \"job\", \"b\")" },
+		{ "label_join(", ", \"b\", \"-\", \"job\", \"b\")" }, { "histogram_count(", ")" },
+		{ "histogram_sum(", ")" }, { "histogram_avg(", ")" }, { "histogram_stddev(", ")" },
+		{ "histogram_stdvar(", ")" }, { "histogram_quantile(0.9, ", ")" },
 		{ "histogram_quantile(0.5, ", ")" },
 		{ "histogram_quantiles(", ", \"q\", 0.1, 0.9)" },
 		{ "histogram_fraction(0, 1, ", ")" }, { "info(", ", {__name__=\"n\"})" },
@@ -317,8 +320,47 @@ static double make_value(struct choices *choices, double before) {
 	}
 }
 
+static void make_side(
+	struct choices *choices, struct arena *arena, struct histogram_side *side, int32_t index) {
+	side->count = take(choices) % 5;
+	side->indexes = ARENA_NEW(arena, int32_t, side->count);
+	side->counts = ARENA_NEW(arena, double, side->count);
+	for (size_t i = 0; i < side->count; i++) {
+		uint8_t choice = take(choices);
+
+		side->indexes[i] = index;
+		side->counts[i] = choice == 255 ? 1e308 : (double)(choice / 8);
+		index += 1 + choice % 4;
+	}
+}
+
+/* Valid, but for its count, which may be anything. */
+static struct histogram *make_histogram(struct choices *choices, struct arena *arena) {
+	static const double bounds[] = { 0, 0.5, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377,
+		610, 987, 1597, 2584, 4181 };
+	struct histogram *histogram = ARENA_NEW(arena, struct histogram, 1);
+	uint8_t kind = take(choices);
+
+	histogram->hint = (enum histogram_hint)(kind % 4);
+	histogram->count = make_value(choices, (double)kind);
+	histogram->sum = make_value(choices, 3);
+	if (kind >= 192) {
+		histogram->schema = HISTOGRAM_CUSTOM;
+		histogram->bounds = bounds + kind % 3;
+		histogram->bound_count = ARRAY_COUNT(bounds) - kind % 3 - kind % 2;
+		make_side(choices, arena, &histogram->positive, kind % 2);
+		return histogram;
+	}
+	histogram->schema = kind / 8 % 13 + HISTOGRAM_SCHEMA_MIN;
+	histogram->zero_threshold = kind % 5 == 0 ? 0 : 0.001 * (double)(kind % 5);
+	histogram->zero_count = (double)(kind % 7);
+	make_side(choices, arena, &histogram->positive, kind % 9 - 4);
+	make_side(choices, arena, &histogram->negative, kind % 9 - 4);
+	return histogram;
+}
+
 static void make_series(struct choices *choices, struct test_store *store) {
-	static const char *const names[] = { "m", "n", "h_bucket" };
+	static const char *const names[] = { "m", "n", "h_bucket", "g" };
 	static const char *const jobs[] = { "1", "2", "3", "" };
 	static const char *const bs[] = { "x", "y", "" };
 	static const char *const les[] = { "0.1", "1", "+Inf", "bad", "1.0" };
@@ -341,8 +383,12 @@ static void make_series(struct choices *choices, struct test_store *store) {
 	for (size_t i = 0; i < count; i++) {
 		uint8_t gap = take(choices);
 
-		value = make_value(choices, isnan(value) ? 0 : value);
-		test_series_add(series, time_ms, value);
+		if (gap % 8 == 7 || name[0] == 'g') {
+			test_series_put(series, time_ms, 0, make_histogram(choices, &store->arena));
+		} else {
+			value = make_value(choices, isnan(value) ? 0 : value);
+			test_series_add(series, time_ms, value);
+		}
 		time_ms += gap < 200 ? INTERVAL_MS : (int64_t)(gap - 199) * 5003;
 	}
 }
@@ -375,6 +421,36 @@ static bool same_value(double a, double b) {
 	       (isnan(a) && isnan(b) && !is_stale(a) && !is_stale(b));
 }
 
+static bool same_side(const struct histogram_side *a, const struct histogram_side *b) {
+	if (a->count != b->count) {
+		return false;
+	}
+	for (size_t i = 0; i < a->count; i++) {
+		if (a->indexes[i] != b->indexes[i] || !same_value(a->counts[i], b->counts[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool same_histogram(const struct histogram *a, const struct histogram *b) {
+	return a->hint == b->hint && a->schema == b->schema && same_value(a->count, b->count) &&
+	       same_value(a->sum, b->sum) && same_value(a->zero_count, b->zero_count) &&
+	       a->zero_threshold == b->zero_threshold && a->bound_count == b->bound_count &&
+	       same_side(&a->positive, &b->positive) && same_side(&a->negative, &b->negative);
+}
+
+static bool same_step(
+	const struct step_column *a, size_t at_a, const struct step_column *b, size_t at_b) {
+	const struct histogram *left = a->histograms ? a->histograms[at_a] : NULL;
+	const struct histogram *right = b->histograms ? b->histograms[at_b] : NULL;
+
+	if (left || right) {
+		return left && right && same_histogram(left, right);
+	}
+	return same_value(a->values[at_a], b->values[at_b]);
+}
+
 static const struct step_column *find(const struct steps *steps, const struct labels *labels) {
 	for (size_t i = 0; i < steps->count; i++) {
 		if (labels_equal(&steps->columns[i].labels, labels)) {
@@ -394,7 +470,7 @@ static void check_step(const struct steps *range, size_t at, const struct steps 
 		bool is_there = step_present(column, at);
 
 		CHECK(is_there == (other && step_present(other, 0)));
-		CHECK(!is_there || same_value(column->values[at], other->values[0]));
+		CHECK(!is_there || same_step(column, at, other, 0));
 		count += is_there;
 	}
 	CHECK(count == instant->count);
@@ -428,8 +504,7 @@ static void check_same(const struct query_result *a, const struct query_result *
 		CHECK(labels_equal(&left->labels, &right->labels));
 		for (size_t k = 0; k < a->steps.grid.count; k++) {
 			CHECK(step_present(left, k) == step_present(right, k));
-			CHECK(!step_present(left, k) ||
-				same_value(left->values[k], right->values[k]));
+			CHECK(!step_present(left, k) || same_step(left, k, right, k));
 		}
 	}
 }

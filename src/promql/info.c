@@ -227,11 +227,14 @@ static int read_info_series(struct info *info) {
 	struct column column;
 	int rc = selector ? build_selector(info, selector) : ERR_LIMIT;
 
-	rc = rc < 0 ? rc : select_open(info->ev, selector, info->grid, true, &stream);
+	rc = rc < 0 ? rc : select_open(info->ev, selector, 0, info->grid, true, &stream);
 	if (rc < 0) {
 		return rc;
 	}
 	while ((rc = stream->next(stream, &column)) > 0) {
+		if (column.histograms) {
+			return err_set(info->ev->err, ERR_EXEC, "info sample should be float");
+		}
 		rc = add_info_series(info, stream, &column);
 		if (rc < 0) {
 			return rc;
@@ -404,7 +407,9 @@ static int find_enriched(struct info *info, const struct column *base, const str
 	}
 	made = EVAL_NEW(ev, struct enriched, 1);
 	copy = EVAL_NEW(ev, uint32_t, slot_count);
-	rc = made && copy ? eval_column_build(ev, info->grid->count, &made->column) : ERR_LIMIT;
+	rc = !made || !copy     ? ERR_LIMIT
+	     : base->histograms ? eval_histograms_build(ev, info->grid->count, &made->column)
+				: eval_column_build(ev, info->grid->count, &made->column);
 	if (rc < 0) {
 		return rc;
 	}
@@ -451,6 +456,9 @@ static int enrich(struct info *info, const struct column *base) {
 			return rc;
 		}
 		to->column.values[i] = base->values[i];
+		if (base->histograms) {
+			to->column.histograms[i] = base->histograms[i];
+		}
 		present_set(to->column.present, i);
 	}
 	return 0;

@@ -9,6 +9,8 @@
 #include "promql/binary.h"
 #include "promql/columns.h"
 #include "promql/groups.h"
+#include "promql/histogram.h"
+#include "promql/histogram_notes.h"
 
 #include "base/buf.h"
 #include "base/quote.h"
@@ -62,6 +64,7 @@ struct join {
 	uint64_t *both;
 	uint64_t *holds;
 	double *fill;
+	const struct histogram **histograms; /* Of the result. */
 	struct column out;
 };
 
@@ -173,11 +176,6 @@ static void calculate(struct join *join, const double *many, const double *one) 
 		binary_calculate(join->op, left, right, out->values, join->step_count);
 		return;
 	}
-	if (binary_op_is_trim(join->op)) {
-		binary_note_trim(join->ev, join->expr);
-		memset(out->present, 0, words * sizeof(*out->present));
-		return;
-	}
 	binary_compare(join->op, left, right, join->holds, join->step_count);
 	if (join->is_bool) {
 		for (size_t i = 0; i < join->step_count; i++) {
@@ -188,6 +186,112 @@ static void calculate(struct join *join, const double *many, const double *one) 
 	memcpy(out->values, left, join->step_count * sizeof(*out->values));
 	for (size_t i = 0; i < words; i++) {
 		out->present[i] &= join->holds[i];
+	}
+}
+
+/* Adds or subtracts two histograms at one step. As in Prometheus, hints that contradict each other
+ * cost the result. */
+static int combine_step(struct join *join, const struct histogram *left,
+	const struct histogram *right, size_t step) {
+	const char *name = join->op == BINARY_ADD ? "addition" : "subtraction";
+	uint32_t position = join->expr->text.start;
+	struct eval *ev = join->ev;
+	struct histogram *out = eval_histogram_copy(ev, left);
+	int rc;
+
+	if (!out) {
+		return ERR_LIMIT;
+	}
+	rc = join->op == BINARY_ADD ? histogram_add(&ev->arena, out, right, ev->err)
+				    : histogram_subtract(&ev->arena, out, right, ev->err);
+	if (rc < 0) {
+		return rc;
+	}
+	if (rc & HISTOGRAM_INCOMPATIBLE) {
+		notes_warn(&ev->notes, &ev->arena, position,
+			"incompatible bucket layout encountered for binary operator %s",
+			binary_op_text(join->op));
+	} else if (rc & HISTOGRAM_COLLISION) {
+		histogram_note_collision(ev, position, name);
+	} else if (rc & HISTOGRAM_RECONCILED) {
+		histogram_note_reconciled(ev, position, name);
+	}
+	if (rc & (HISTOGRAM_INCOMPATIBLE | HISTOGRAM_COLLISION)) {
+		present_clear(join->both, step);
+		return 0;
+	}
+	out->hint = join->op == BINARY_SUB ? HISTOGRAM_GAUGE : out->hint;
+	histogram_compact(out);
+	join->histograms[step] = out;
+	return 0;
+}
+
+/* A histogram times, divided by or trimmed at a number. */
+static int scale_step(
+	struct join *join, const struct column *left, const struct column *right, size_t step) {
+	const struct column *histograms = left->histograms ? left : right;
+	const struct column *numbers = left->histograms ? right : left;
+	struct histogram *out = eval_histogram_copy(join->ev, histograms->histograms[step]);
+
+	if (!out) {
+		return ERR_LIMIT;
+	}
+	binary_scale(join->op, out, numbers->values[step]);
+	join->histograms[step] = out;
+	return 0;
+}
+
+/*
+ * Works out the histograms of the result at the steps of join->both, before it is known whether
+ * they may stand; clears steps that give none.
+ */
+static int combine_histograms(
+	struct join *join, const struct column *many, const struct column *one) {
+	const struct column *left = join->is_swapped ? one : many;
+	const struct column *right = join->is_swapped ? many : one;
+
+	if (!join->histograms) {
+		join->histograms = EVAL_NEW(join->ev, const struct histogram *, join->step_count);
+	}
+	if (!join->histograms) {
+		return ERR_LIMIT;
+	}
+	for (PRESENT_EACH(join->both, join->step_count, i)) {
+		bool are_both = left->histograms && right->histograms;
+		int rc = 0;
+
+		if (binary_op_is_comparison(join->op)) {
+			join->histograms[i] = left->histograms[i];
+		} else {
+			rc = are_both ? combine_step(
+						join, left->histograms[i], right->histograms[i], i)
+				      : scale_step(join, left, right, i);
+		}
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	return eval_work(join->ev, join->step_count);
+}
+
+/* Fills in join->out of what combine_histograms found. */
+static void take_histograms(
+	struct join *join, const struct column *many, const struct column *one) {
+	struct column *out = &join->out;
+
+	memcpy(out->present, join->both, step_words(join->step_count) * sizeof(*out->present));
+	out->histograms = join->is_bool ? NULL : join->histograms;
+	if (!binary_op_is_comparison(join->op)) {
+		return;
+	}
+	for (PRESENT_EACH(join->both, join->step_count, i)) {
+		bool holds = histogram_equal(many->histograms[i], one->histograms[i]) ==
+			     (join->op == BINARY_EQL);
+
+		out->values[i] = holds;
+		if (!holds && !join->is_bool) {
+			present_clear(out->present, i);
+		}
 	}
 }
 
@@ -230,20 +334,32 @@ static int check_unique(struct join *join, struct match *match, const struct lab
  */
 static int emit(struct join *join, struct match *match, const struct column *many,
 	const struct column *one) {
-	int rc;
+	const struct column *left = join->is_swapped ? one : many;
+	const struct column *right = join->is_swapped ? many : one;
+	bool has_histograms = many->histograms || one->histograms;
+	int rc = 0;
 
 	if (!present_any(join->both, join->step_count)) {
 		return 0;
 	}
+	if (!binary_fits(join->op, left->histograms != NULL, right->histograms != NULL)) {
+		binary_note_misfit(
+			join->ev, join->expr, left->histograms != NULL, right->histograms != NULL);
+		return 0;
+	}
 	join->out.labels = result_labels(join, &many->labels, &one->labels);
 	join->out.drops_name = join->is_bool;
-	if (!binary_op_is_trim(join->op)) {
-		rc = check_unique(join, match, &join->out.labels);
-		if (rc != 0) {
-			return rc < 0 ? rc : 0;
-		}
+	join->out.histograms = NULL;
+	rc = has_histograms ? combine_histograms(join, many, one) : 0;
+	rc = rc < 0 ? rc : check_unique(join, match, &join->out.labels);
+	if (rc != 0) {
+		return rc < 0 ? rc : 0;
 	}
-	calculate(join, many->values, one->values);
+	if (has_histograms) {
+		take_histograms(join, many, one);
+	} else {
+		calculate(join, many->values, one->values);
+	}
 	rc = join->guards && join->many_fail == NONE ? guard_add(&join->guard, &join->out) : 0;
 	if (rc < 0) {
 		return rc;

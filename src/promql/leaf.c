@@ -1,5 +1,7 @@
 #include "promql/eval.h"
 
+#include "promql/histogram.h"
+
 #include "base/check.h"
 
 int leaf_open(struct eval *ev, const struct selector *selector, int64_t min_ms, int64_t max_ms,
@@ -17,6 +19,7 @@ int leaf_open(struct eval *ev, const struct selector *selector, int64_t min_ms, 
 	if (!leaf) {
 		return ERR_LIMIT;
 	}
+	leaf->skips_buckets = selector->skips_buckets;
 	CHECK(ev->store != NULL);
 	rc = store_select(ev->store, &request, &ev->arena, &leaf->set, ev->err);
 	if (rc < 0) {
@@ -42,6 +45,39 @@ static int charge_growth(struct eval *ev, struct leaf *leaf) {
 	return 0;
 }
 
+/*
+ * Leaves count and sum of each histogram, and as its hint what the buckets say about a reset since
+ * the one before.
+ */
+static int strip_buckets(struct eval *ev, struct sample_column *samples) {
+	struct histogram *stripped = EVAL_NEW(ev, struct histogram, samples->count);
+	const struct histogram *before = NULL;
+
+	if (!stripped) {
+		return ERR_LIMIT;
+	}
+	for (size_t i = 0; i < samples->count; i++) {
+		const struct histogram *it = samples->histograms[i];
+
+		if (!it) {
+			continue;
+		}
+		stripped[i] = (struct histogram){
+			.hint = it->hint, .schema = it->schema, .count = it->count, .sum = it->sum
+		};
+		if (!histogram_is_stale(it)) {
+			if (before && it->hint == HISTOGRAM_UNKNOWN) {
+				stripped[i].hint = histogram_was_reset(it, before)
+							   ? HISTOGRAM_RESET
+							   : HISTOGRAM_NOT_RESET;
+			}
+			before = it;
+		}
+		samples->histograms[i] = &stripped[i];
+	}
+	return 0;
+}
+
 int leaf_next(struct eval *ev, struct leaf *leaf) {
 	int rc = series_set_next(leaf->set, ev->err);
 
@@ -54,6 +90,9 @@ int leaf_next(struct eval *ev, struct leaf *leaf) {
 		return rc;
 	}
 	rc = charge_growth(ev, leaf);
+	if (rc == 0 && leaf->samples.has_histograms && leaf->skips_buckets) {
+		rc = strip_buckets(ev, &leaf->samples);
+	}
 	if (rc < 0) {
 		return rc;
 	}

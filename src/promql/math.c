@@ -177,14 +177,31 @@ static int eval_args(
 	return 0;
 }
 
+/* timestamp() of what is no selector: the step's time, whatever the value. */
+static int time_histograms(struct each *each, struct column *column) {
+	column->histograms = NULL;
+	each->apply(each, column);
+	return 0;
+}
+
+/* The values are times already. */
+static int forget_histograms(struct each *each UNUSED, struct column *column) {
+	column->histograms = NULL;
+	return 0;
+}
+
 /* timestamp() of a selector: when the samples were taken. */
 static int open_timestamp(
 	struct each *each, struct eval *ev, const struct expr *selector, const struct grid *grid) {
 	struct stream *stream;
-	int rc = select_open(ev, &selector->u.selector, grid, true, &stream);
+	int rc = select_open(ev, &selector->u.selector, selector->text.start, grid, true, &stream);
 
 	each->apply = apply_nothing;
-	return rc < 0 ? rc : each_init(each, ev, stream, selector, grid, true);
+	each->apply_histograms = forget_histograms;
+	rc = rc < 0 ? rc : each_init(each, ev, stream, selector, grid, true);
+	/* A series of both kinds gives two columns of times. */
+	each->stream.repeats = true;
+	return rc;
 }
 
 int call_open_each(
@@ -208,6 +225,10 @@ int call_open_each(
 		rc = open_timestamp(each, ev, input, grid);
 	} else {
 		rc = each_open(each, ev, input, grid, true);
+		if (id == FUNCTION_TIMESTAMP) {
+			each->apply_histograms = time_histograms;
+			each->stream.repeats = true;
+		}
 	}
 	rc = rc < 0 ? rc : eval_args(each, ev, call, grid);
 	if (rc < 0) {

@@ -11,6 +11,8 @@
 /* Furthest a time, and longest a duration: so far that 200 of them, nested, add up without
  * overflow, and 280,000 years, in milliseconds. */
 #define TIME_MAX_MS (INT64_MAX / 1024)
+/* Of an expression, as far as the marking of selectors looks: selectors come early. */
+#define CHILDREN_MAX 16
 
 struct prepare {
 	int64_t start_ms;
@@ -116,6 +118,41 @@ static bool prepare_visit(struct expr *expr, void *context) {
 	return prepare->rc == 0;
 }
 
+/* What stands above an expression. */
+struct above {
+	bool takes_totals;  /* A function that only looks at a histogram's count and sum, */
+	bool needs_buckets; /* or something that needs more. */
+};
+
+/* Selectors whose buckets nobody looks at. Steps of a subquery are not samples one after the other,
+ * so that there resets show in buckets alone. */
+static void mark_totals(struct expr *expr, struct above above) {
+	struct expr **children[CHILDREN_MAX];
+	size_t count;
+
+	if (expr->kind == EXPR_SELECTOR) {
+		expr->u.selector.skips_buckets = above.takes_totals && !above.needs_buckets;
+		return;
+	}
+	if (expr->kind == EXPR_CALL) {
+		enum function_id id = expr->u.call.function->id;
+
+		above.takes_totals |= id == FUNCTION_HISTOGRAM_COUNT ||
+				      id == FUNCTION_HISTOGRAM_SUM || id == FUNCTION_HISTOGRAM_AVG;
+		above.needs_buckets |= id == FUNCTION_HISTOGRAM_QUANTILE ||
+				       id == FUNCTION_HISTOGRAM_QUANTILES ||
+				       id == FUNCTION_HISTOGRAM_FRACTION;
+	}
+	above.needs_buckets |= expr->kind == EXPR_SUBQUERY;
+	above.needs_buckets |=
+		expr->kind == EXPR_BINARY &&
+		(expr->u.binary.op == BINARY_TRIM_UPPER || expr->u.binary.op == BINARY_TRIM_LOWER);
+	count = expr_children(expr, children, CHILDREN_MAX);
+	for (size_t i = 0; i < count && i < CHILDREN_MAX; i++) {
+		mark_totals(*children[i], above);
+	}
+}
+
 int engine_prepare(struct engine *engine, struct expr_tree *tree, const struct query_params *params,
 	struct err *err) {
 	const struct grid *grid = &params->grid;
@@ -149,6 +186,7 @@ int engine_prepare(struct engine *engine, struct expr_tree *tree, const struct q
 	if (rc < 0) {
 		return rc;
 	}
+	mark_totals(tree->root, (struct above){ 0 });
 	expr_walk(tree->root, prepare_visit, &prepare);
 	return prepare.rc;
 }

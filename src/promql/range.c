@@ -3,6 +3,7 @@
 #include "promql/call.h"
 #include "promql/extended.h"
 #include "promql/function.h"
+#include "promql/histogram_range.h"
 #include "promql/names.h"
 
 #include "base/check.h"
@@ -66,6 +67,9 @@ struct range_stream {
 	bool is_for_counters; /* The series' name should look like a counter's. */
 	struct str noted;     /* The last name that did not. */
 	struct column column;
+	struct mixed_range mixed; /* Of series with histograms. */
+	enum function_id id;
+	bool has_second; /* mixed.second is still to come. */
 };
 
 /* rate and increase of something that is not named as a counter get an info. */
@@ -86,6 +90,44 @@ static void note_name(struct range_stream *range, const struct labels *labels) {
 		notes_quote(name, &quoted));
 }
 
+/* Takes the name off the columns of a series that are there; to the guard they are one. */
+static int drop_names(struct range_stream *range, bool has_first) {
+	struct column *column = has_first ? &range->column : &range->mixed.second;
+	struct column *other = &range->mixed.second;
+	int rc = range->keeps_name ? 0 : name_drop_apply(&range->drop, column);
+
+	if (has_first && range->has_second) {
+		other->labels = column->labels;
+		other->drops_name = column->drops_name;
+	}
+	return rc;
+}
+
+/* As run_series. */
+static int run_mixed(struct range_stream *range, const struct samples *samples) {
+	struct range_call *call = &range->call;
+	size_t steps = call->grid->count;
+	bool has_first;
+	int rc = mixed_run(&range->mixed, call, range->run, range->id, samples, &range->column);
+
+	if (rc < 0) {
+		return rc;
+	}
+	eval_count(call->ev, range->mixed.windows.used);
+	has_first = present_any(range->column.present, steps);
+	range->has_second = present_any(range->mixed.second.present, steps);
+	range->mixed.second.labels = range->column.labels;
+	range->mixed.second.drops_name = range->column.drops_name;
+	if (!has_first && !range->has_second) {
+		return 0;
+	}
+	if (has_first && range->is_for_counters) {
+		note_name(range, &samples->labels);
+	}
+	rc = drop_names(range, has_first);
+	return rc < 0 ? rc : 1;
+}
+
 /* Runs the function over one series. Returns 1 if it has a value at any step, 0 if not. */
 static int run_series(struct range_stream *range, const struct samples *samples) {
 	struct range_call *call = &range->call;
@@ -102,6 +144,9 @@ static int run_series(struct range_stream *range, const struct samples *samples)
 	call->samples = samples;
 	range->column.labels = samples->labels;
 	range->column.drops_name = samples->drops_name;
+	if (samples->histograms) {
+		return run_mixed(range, samples);
+	}
 	rc = windows_update(&call->windows, call->ev, call->grid, call->shape, samples);
 	rc = rc < 0 ? rc : range->run(call, &range->column);
 	eval_count(call->ev, call->windows.used);
@@ -120,6 +165,11 @@ static int range_next(struct stream *stream, struct column *out) {
 	struct samples samples;
 	int rc;
 
+	if (range->has_second) {
+		range->has_second = false;
+		*out = range->mixed.second;
+		return 1;
+	}
 	do {
 		rc = samples_next(range->source, &samples);
 		if (rc <= 0) {
@@ -208,6 +258,7 @@ int call_open_range(
 	}
 	range->stream.next = range_next;
 	range->run = functions[id];
+	range->id = id;
 	CHECK(range->run != NULL);
 	range->keeps_name = id == FUNCTION_FIRST_OVER_TIME || id == FUNCTION_LAST_OVER_TIME;
 	range->is_for_counters = id == FUNCTION_RATE || id == FUNCTION_INCREASE;

@@ -1,6 +1,7 @@
 #include "promql/result.h"
 
 #include "promql/extended.h"
+#include "promql/histogram.h"
 
 #include <stdlib.h>
 
@@ -42,6 +43,43 @@ static int grow(struct collector *collector) {
 	return 0;
 }
 
+static const struct histogram *copy_histogram(
+	struct arena *arena, const struct histogram *from, struct err *err) {
+	struct histogram *copy = ARENA_TRY_NEW(arena, struct histogram, 1, err);
+	double *bounds = ARENA_TRY_NEW(arena, double, from->bound_count, err);
+
+	if (!copy || !bounds || histogram_copy(arena, from, copy, err) < 0) {
+		return NULL;
+	}
+	if (from->bound_count > 0) {
+		memcpy(bounds, from->bounds, from->bound_count * sizeof(*bounds));
+	}
+	copy->bounds = bounds;
+	return copy;
+}
+
+/* Adds the column's histograms to the result's. */
+static int copy_histograms(
+	struct collector *collector, struct step_column *to, const struct column *from) {
+	size_t steps = collector->step_count;
+	struct err *err = collector->ev->err;
+
+	if (!to->histograms) {
+		to->histograms =
+			ARENA_TRY_NEW(collector->arena, const struct histogram *, steps, err);
+	}
+	if (!to->histograms) {
+		return ERR_LIMIT;
+	}
+	for (PRESENT_EACH(from->present, steps, i)) {
+		to->histograms[i] = copy_histogram(collector->arena, from->histograms[i], err);
+		if (!to->histograms[i]) {
+			return ERR_LIMIT;
+		}
+	}
+	return 0;
+}
+
 static int add_column(struct collector *collector, const struct column *column) {
 	size_t steps = collector->step_count;
 	struct step_column *out;
@@ -57,6 +95,10 @@ static int add_column(struct collector *collector, const struct column *column) 
 	}
 	memcpy(out->values, column->values, steps * sizeof(*out->values));
 	memcpy(out->present, column->present, step_words(steps) * sizeof(*out->present));
+	rc = column->histograms ? copy_histograms(collector, out, column) : 0;
+	if (rc < 0) {
+		return rc;
+	}
 	out->labels = labels_copy(collector->arena, &column->labels);
 	collector->count++;
 	return 0;
@@ -70,7 +112,13 @@ static int merge_column(
 	for (PRESENT_EACH(from->present, collector->step_count, i)) {
 		step_set(to, i, from->values[i]);
 	}
-	return 0;
+	return from->histograms ? copy_histograms(collector, to, from) : 0;
+}
+
+/* Whether the column is the histograms of the series that came last. */
+static bool is_second(const struct collector *collector, const struct column *column) {
+	return column->histograms && collector->count > 0 &&
+	       labels_equal(&collector->columns[collector->count - 1].labels, &column->labels);
 }
 
 static int collect(struct collector *collector, struct column *column) {
@@ -92,7 +140,10 @@ static int collect(struct collector *collector, struct column *column) {
 		column->labels = labels_drop_name(ev, &column->labels);
 	}
 	if (!collector->table) {
-		return add_column(collector, column);
+		return is_second(collector, column)
+			       ? merge_column(collector, &collector->columns[collector->count - 1],
+					 column)
+			       : add_column(collector, column);
 	}
 	hash = labels_hash(&column->labels);
 	if (map_find(&collector->table->map, hash, collector_equal, &key, &at)) {
@@ -162,6 +213,7 @@ static int copy_raw(struct eval *ev, const struct samples *samples, struct arena
 	struct labels labels = samples->labels;
 	int64_t *times_ms = ARENA_TRY_NEW(arena, int64_t, samples->count, ev->err);
 	double *values = ARENA_TRY_NEW(arena, double, samples->count, ev->err);
+	const struct histogram **histograms = NULL;
 
 	if (!times_ms || !values) {
 		return ERR_LIMIT;
@@ -171,10 +223,27 @@ static int copy_raw(struct eval *ev, const struct samples *samples, struct arena
 	}
 	memcpy(times_ms, samples->times_ms, samples->count * sizeof(*times_ms));
 	memcpy(values, samples->values, samples->count * sizeof(*values));
+	if (samples->histograms) {
+		histograms =
+			ARENA_TRY_NEW(arena, const struct histogram *, samples->count, ev->err);
+		for (size_t i = 0; histograms && i < samples->count; i++) {
+			histograms[i] =
+				!samples->histograms[i]
+					? NULL
+					: copy_histogram(arena, samples->histograms[i], ev->err);
+			if (samples->histograms[i] && !histograms[i]) {
+				return ERR_LIMIT;
+			}
+		}
+		if (!histograms) {
+			return ERR_LIMIT;
+		}
+	}
 	*out = (struct raw_series){
 		.labels = labels_copy(arena, &labels),
 		.times_ms = times_ms,
 		.values = values,
+		.histograms = histograms,
 		.count = samples->count,
 	};
 	return 0;
@@ -192,10 +261,14 @@ static int merge_raw(struct eval *ev, struct arena *arena, struct raw_series *to
 	size_t count = to->count + from->count;
 	int64_t *times_ms = ARENA_TRY_NEW(arena, int64_t, count, ev->err);
 	double *values = ARENA_TRY_NEW(arena, double, count, ev->err);
+	const struct histogram **histograms =
+		to->histograms || from->histograms
+			? ARENA_TRY_NEW(arena, const struct histogram *, count, ev->err)
+			: NULL;
 	size_t a = 0;
 	size_t b = 0;
 
-	if (!times_ms || !values) {
+	if (!times_ms || !values || ((to->histograms || from->histograms) && !histograms)) {
 		return ERR_LIMIT;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -206,11 +279,17 @@ static int merge_raw(struct eval *ev, struct arena *arena, struct raw_series *to
 		if (has_both && to->times_ms[a] == from->times_ms[b]) {
 			return eval_fail_same_labels(ev);
 		}
+		if (takes_a && to->histograms) {
+			histograms[i] = to->histograms[a];
+		} else if (!takes_a && from->histograms) {
+			histograms[i] = from->histograms[b];
+		}
 		times_ms[i] = takes_a ? to->times_ms[a] : from->times_ms[b];
 		values[i] = takes_a ? to->values[a++] : from->values[b++];
 	}
 	to->times_ms = times_ms;
 	to->values = values;
+	to->histograms = histograms;
 	to->count = count;
 	return 0;
 }
@@ -265,6 +344,11 @@ int result_raw(struct eval *ev, struct expr *expr, const struct grid *grid, stru
 			}
 			items = grown;
 			capacity = more;
+		}
+		if (shape->is_extended && samples.histograms) {
+			return err_set(ev->err, ERR_EXEC,
+				"%s modifier is not supported with histograms",
+				shape->is_smoothed ? "smoothed" : "anchored");
 		}
 		if (shape->is_extended) {
 			rc = extended_raw(ev, shape, window_end(shape, grid->start_ms), &samples);

@@ -17,6 +17,9 @@ struct samples_source {
 	size_t next;
 	int64_t *times_ms;
 	double *values;
+	const struct histogram **histograms; /* Of the current series, if it has any. */
+	struct column ahead;                 /* Read already, of the series after it. */
+	bool has_ahead;
 	uint64_t held; /* Samples of the current series, as counted. */
 };
 
@@ -123,7 +126,11 @@ void samples_remove_stale(struct sample_column *samples) {
 	for (size_t i = kept; i < samples->count; i++) {
 		if (!is_stale(samples->values[i])) {
 			samples->times_ms[kept] = samples->times_ms[i];
-			samples->values[kept++] = samples->values[i];
+			samples->values[kept] = samples->values[i];
+			if (samples->has_histograms) {
+				samples->histograms[kept] = samples->histograms[i];
+			}
+			kept++;
 		}
 	}
 	samples->count = kept;
@@ -147,6 +154,7 @@ static int next_selected(struct samples_source *source, struct samples *out) {
 		.labels = leaf->set->labels,
 		.times_ms = leaf->samples.times_ms,
 		.values = leaf->samples.values,
+		.histograms = leaf->samples.has_histograms ? leaf->samples.histograms : NULL,
 		.count = leaf->samples.count,
 	};
 	return 1;
@@ -173,18 +181,100 @@ static size_t take_steps(struct samples_source *source, const struct column *col
 	return count;
 }
 
+/* A hint is about the sample before, and that is not the step before. */
+static const struct histogram *without_hint(
+	struct samples_source *source, const struct histogram *histogram) {
+	struct histogram *copy;
+
+	if (histogram->hint == HISTOGRAM_UNKNOWN || histogram->hint == HISTOGRAM_GAUGE) {
+		return histogram;
+	}
+	copy = EVAL_NEW(source->ev, struct histogram, 1);
+	if (copy) {
+		*copy = *histogram;
+		copy->hint = HISTOGRAM_UNKNOWN;
+	}
+	return copy;
+}
+
+/* Puts the steps of a column of histograms among the 'count' samples that are there. */
+static int add_histograms(
+	struct samples_source *source, const struct column *column, size_t *count) {
+	size_t total = *count + present_count(column->present, source->grid.count);
+	const struct histogram **histograms = EVAL_NEW(source->ev, const struct histogram *, total);
+	size_t from = *count;
+	size_t at = total;
+
+	if (!histograms) {
+		return ERR_LIMIT;
+	}
+	/* From the end, so that each sample is moved once. */
+	for (size_t i = source->grid.count; i-- > 0 && at > 0;) {
+		int64_t time_ms = grid_time(&source->grid, i);
+
+		if (from > 0 && source->times_ms[from - 1] == time_ms) {
+			from--;
+			at--;
+			source->times_ms[at] = source->times_ms[from];
+			source->values[at] = source->values[from];
+		} else if (present_get(column->present, i)) {
+			at--;
+			histograms[at] = without_hint(source, column->histograms[i]);
+			if (!histograms[at]) {
+				return ERR_LIMIT;
+			}
+			source->times_ms[at] = time_ms;
+			source->values[at] = histograms[at]->sum;
+		}
+	}
+	source->histograms = histograms;
+	*count = total;
+	return 0;
+}
+
+/* The next column of the subquery; as its results are counted when they are used, not now. */
+static int next_column(struct samples_source *source, struct column *out) {
+	uint64_t weight = source->ev->samples_weight;
+	int rc;
+
+	if (source->is_empty) {
+		return 0;
+	}
+	if (source->has_ahead) {
+		source->has_ahead = false;
+		*out = source->ahead;
+		return 1;
+	}
+	source->ev->samples_weight = 0;
+	rc = columns_next(&source->columns, out);
+	source->ev->samples_weight = weight;
+	source->is_empty = rc == 0;
+	return rc;
+}
+
+/* Adds the column of histograms of the series whose numbers are taken, if that comes next. */
+static int take_second(struct samples_source *source, const struct labels *labels, size_t *count) {
+	int rc = next_column(source, &source->ahead);
+
+	if (rc <= 0) {
+		return rc;
+	}
+	if (!source->ahead.histograms || !labels_equal(labels, &source->ahead.labels)) {
+		source->has_ahead = true;
+		return 0;
+	}
+	return add_histograms(source, &source->ahead, count);
+}
+
 static int next_evaluated(struct samples_source *source, struct samples *out) {
 	struct eval *ev = source->ev;
-	uint64_t weight = ev->samples_weight;
 	struct column column;
 	size_t count = 0;
 
+	source->histograms = NULL;
 	while (count == 0) {
-		int rc;
+		int rc = next_column(source, &column);
 
-		ev->samples_weight = 0;
-		rc = source->is_empty ? 0 : columns_next(&source->columns, &column);
-		ev->samples_weight = weight;
 		if (rc <= 0) {
 			return rc;
 		}
@@ -193,12 +283,21 @@ static int next_evaluated(struct samples_source *source, struct samples *out) {
 		if (rc < 0) {
 			return rc;
 		}
-		count = take_steps(source, &column);
+		if (column.histograms) {
+			rc = add_histograms(source, &column, &count);
+		} else {
+			count = take_steps(source, &column);
+			rc = take_second(source, &column.labels, &count);
+		}
+		if (rc < 0) {
+			return rc;
+		}
 	}
 	*out = (struct samples){
 		.labels = column.labels,
 		.times_ms = source->times_ms,
 		.values = source->values,
+		.histograms = source->histograms,
 		.count = count,
 		.drops_name = column.drops_name,
 	};

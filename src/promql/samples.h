@@ -11,6 +11,8 @@ struct samples {
 	struct labels labels; /* As long as the evaluation. */
 	const int64_t *times_ms;
 	const double *values;
+	/* Those that are histograms, NULL at the others; NULL for none at all. */
+	const struct histogram *const *histograms;
 	size_t count;
 	bool drops_name;
 };

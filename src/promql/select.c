@@ -4,6 +4,7 @@
 #include "promql/select.h"
 
 #include "promql/extended.h"
+#include "promql/histogram_range.h"
 
 #include "base/check.h"
 
@@ -13,6 +14,9 @@ struct select_stream {
 	const struct grid *grid;
 	struct leaf *leaf;
 	struct column column;
+	struct column second; /* The histograms of the series, if it has any, */
+	bool has_second;      /* and whether they are still to come. */
+	uint32_t position;
 	bool is_fixed; /* With @: each step looks at the same time. */
 	bool takes_times;
 	bool is_smoothed;
@@ -78,14 +82,125 @@ static void look_around(struct select_stream *select, struct sample_column *samp
 	}
 }
 
+/* Gives a step the histogram between those before and after its time, as look_around does. */
+static int smooth_step(struct select_stream *select, const struct sample_column *samples,
+	struct span span, size_t step) {
+	int64_t time_ms = look_time(select, step);
+	struct histogram_notes notes = { select->ev, select->position,
+		labels_get(&select->column.labels, LABEL_NAME) };
+	struct histogram *made = NULL;
+	int rc = extended_histogram_point(&notes, samples, span, time_ms, &made);
+
+	if (rc == 0 && made) {
+		select->second.histograms[step] = made;
+		present_set(select->second.present, step);
+	}
+	return rc;
+}
+
+static int smooth_histograms(struct select_stream *select, const struct sample_column *samples) {
+	int64_t lookback_ms = select->ev->lookback_ms;
+	size_t steps = select->grid->count;
+	struct span span = { 0, 0 };
+	int rc = 0;
+
+	if (!select->second.histograms) {
+		rc = eval_histograms_build(select->ev, steps, &select->second);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	memset(select->column.present, 0, step_words(steps) * sizeof(uint64_t));
+	memset(select->second.present, 0, step_words(steps) * sizeof(uint64_t));
+	for (size_t i = 0; rc == 0 && i < steps; i++) {
+		int64_t time_ms = look_time(select, i);
+		size_t histograms = 0;
+
+		while (span.high < samples->count &&
+			samples->times_ms[span.high] <= time_ms + lookback_ms) {
+			span.high++;
+		}
+		while (span.low < span.high &&
+			samples->times_ms[span.low] <= time_ms - lookback_ms) {
+			span.low++;
+		}
+		for (size_t k = span.low; k < span.high; k++) {
+			histograms += samples->histograms[k] != NULL;
+		}
+		if (histograms > 0) {
+			rc = smooth_step(select, samples, span, i);
+		} else if (span.low < span.high &&
+			   extended_point(samples->times_ms + span.low, samples->values + span.low,
+				   span.high - span.low, time_ms, &select->column.values[i])) {
+			present_set(select->column.present, i);
+		}
+	}
+	select->has_second = present_any(select->second.present, steps);
+	return rc;
+}
+
+/* Moves the steps at which the newest sample is a histogram to a column of their own. */
+static int split_histograms(struct select_stream *select, const struct sample_column *samples) {
+	struct column *column = &select->column;
+	size_t steps = select->grid->count;
+	size_t next = 0;
+	int rc = 0;
+
+	if (!select->second.histograms) {
+		rc = eval_histograms_build(select->ev, steps, &select->second);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	memset(select->second.present, 0, step_words(steps) * sizeof(uint64_t));
+	for (PRESENT_EACH(column->present, steps, i)) {
+		while (next < samples->count && samples->times_ms[next] <= look_time(select, i)) {
+			next++;
+		}
+		if (samples->histograms[next - 1]) {
+			select->second.histograms[i] = samples->histograms[next - 1];
+			select->second.values[i] = column->values[i];
+			present_set(select->second.present, i);
+			present_clear(column->present, i);
+		}
+	}
+	select->has_second = present_any(select->second.present, steps);
+	return 0;
+}
+
+/* Fills in the columns of the series that the leaf is at. */
+static int read_series(struct select_stream *select) {
+	struct sample_column *samples = &select->leaf->samples;
+
+	if (select->is_smoothed && samples->has_histograms) {
+		samples_remove_stale(samples);
+		select->column.labels = select->leaf->set->labels;
+		return smooth_histograms(select, samples);
+	}
+	if (select->is_smoothed) {
+		look_around(select, samples);
+		return 0;
+	}
+	look_back(select, samples);
+	return samples->has_histograms ? split_histograms(select, samples) : 0;
+}
+
 static int select_next(struct stream *stream, struct column *out) {
 	struct select_stream *select = CONTAINER_OF(stream, struct select_stream, stream);
 	size_t steps = select->grid->count;
 
 	for (;;) {
-		int rc = leaf_next(select->ev, select->leaf);
 		size_t count;
+		int rc;
 
+		if (select->has_second) {
+			select->has_second = false;
+			eval_count(select->ev, present_count(select->second.present, steps));
+			*out = select->second;
+			out->labels = select->leaf->set->labels;
+			return 1;
+		}
+		rc = leaf_next(select->ev, select->leaf);
 		if (rc <= 0) {
 			return rc;
 		}
@@ -93,13 +208,9 @@ static int select_next(struct stream *stream, struct column *out) {
 			rc = eval_column_build(select->ev, steps, &select->column);
 		}
 		rc = rc < 0 ? rc : eval_work(select->ev, steps);
+		rc = rc < 0 ? rc : read_series(select);
 		if (rc < 0) {
 			return rc;
-		}
-		if (select->is_smoothed) {
-			look_around(select, &select->leaf->samples);
-		} else {
-			look_back(select, &select->leaf->samples);
 		}
 		count = present_count(select->column.present, steps);
 		if (count > 0) {
@@ -111,8 +222,8 @@ static int select_next(struct stream *stream, struct column *out) {
 	}
 }
 
-int select_open(struct eval *ev, const struct selector *selector, const struct grid *grid,
-	bool takes_times, struct stream **out) {
+int select_open(struct eval *ev, const struct selector *selector, uint32_t position,
+	const struct grid *grid, bool takes_times, struct stream **out) {
 	struct select_stream *select = EVAL_NEW(ev, struct select_stream, 1);
 	const struct time_shift *shift = &selector->shift;
 	int64_t first_ms;
@@ -126,6 +237,7 @@ int select_open(struct eval *ev, const struct selector *selector, const struct g
 		.stream = { .next = select_next },
 		.ev = ev,
 		.grid = grid,
+		.position = position,
 		.takes_times = takes_times,
 		.is_smoothed = selector->smoothed && !takes_times,
 		.is_fixed = shift->at == AT_TIME,
@@ -153,13 +265,47 @@ struct matrix_stream {
 	size_t stride; /* and how many of its steps are one of the grid's. */
 	size_t count;
 	struct column column;
+	struct column second; /* As of a selector. */
+	bool has_second;
 };
+
+/* The steps that are histograms. */
+static int matrix_split(struct matrix_stream *matrix, const struct step_column *from) {
+	int rc = 0;
+
+	if (!matrix->second.histograms) {
+		rc = eval_histograms_build(matrix->ev, matrix->count, &matrix->second);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	memset(matrix->second.present, 0,
+		step_words(matrix->count) * sizeof(*matrix->second.present));
+	for (PRESENT_EACH(matrix->column.present, matrix->count, i)) {
+		const struct histogram *histogram =
+			from->histograms[matrix->first + i * matrix->stride];
+
+		if (histogram) {
+			matrix->second.histograms[i] = histogram;
+			present_set(matrix->second.present, i);
+			present_clear(matrix->column.present, i);
+		}
+	}
+	matrix->second.labels = from->labels;
+	matrix->has_second = present_any(matrix->second.present, matrix->count);
+	return 0;
+}
 
 static int matrix_next(struct stream *stream, struct column *out) {
 	struct matrix_stream *matrix = CONTAINER_OF(stream, struct matrix_stream, stream);
 	const struct step_column *from;
 	int rc;
 
+	if (matrix->has_second) {
+		matrix->has_second = false;
+		*out = matrix->second;
+		return 1;
+	}
 	if (matrix->next == matrix->steps->count) {
 		return 0;
 	}
@@ -182,9 +328,10 @@ static int matrix_next(struct stream *stream, struct column *out) {
 		}
 	}
 	eval_count(matrix->ev, present_count(matrix->column.present, matrix->count));
+	rc = from->histograms ? matrix_split(matrix, from) : 0;
 	*out = matrix->column;
 	out->labels = from->labels;
-	return 1;
+	return rc < 0 ? rc : 1;
 }
 
 int matrix_place(struct eval *ev, const struct steps *steps, const struct grid *grid, size_t *first,

@@ -6,10 +6,10 @@
 
 #include "promql/eval.h"
 
-/* An instant selector; 'takes_times' gives each sample's own time in seconds instead of its value.
- */
-MUST_USE int select_open(struct eval *ev, const struct selector *selector, const struct grid *grid,
-	bool takes_times, struct stream **out);
+/* An instant selector, which stands at 'position'; 'takes_times' gives each sample's own time in
+ * seconds instead of its value; a column of histograms has them beside its values. */
+MUST_USE int select_open(struct eval *ev, const struct selector *selector, uint32_t position,
+	const struct grid *grid, bool takes_times, struct stream **out);
 
 /* A finished matrix. ERR_INVAL unless every step of the grid is one of the matrix'. */
 MUST_USE int matrix_open(

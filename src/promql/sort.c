@@ -121,6 +121,18 @@ static void sort_columns(
 	}
 }
 
+/* Histograms have no place among numbers. Returns how many columns are left. */
+static size_t drop_histograms(struct column *items, size_t count) {
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!items[i].histograms) {
+			items[kept++] = items[i];
+		}
+	}
+	return kept;
+}
+
 static int read_input(struct sorting *sorting) {
 	struct column_list list;
 	struct column *scratch;
@@ -128,6 +140,9 @@ static int read_input(struct sorting *sorting) {
 
 	if (rc < 0) {
 		return rc;
+	}
+	if (sorting->id == FUNCTION_SORT || sorting->id == FUNCTION_SORT_DESC) {
+		list.count = drop_histograms(list.items, list.count);
 	}
 	scratch = EVAL_NEW(sorting->ev, struct column, list.count);
 	if (!scratch) {

@@ -66,6 +66,12 @@ static int read_input(struct spread *spread) {
 		if (!present_any(column.present, steps)) {
 			continue;
 		}
+		if (column.histograms) {
+			notes_info(&spread->ev->notes, &spread->ev->arena,
+				spread->expr->u.aggregate.expr->text.start,
+				"ignored histogram in quantile aggregation");
+			continue;
+		}
 		rc = groups_add(&spread->groups, &column.labels, &group);
 		rc = rc == 0 && group >= spread->capacity ? grow(spread) : rc;
 		rc = rc < 0 ? rc : column_keep(spread->ev, spread->input, &column, steps, &kept);
@@ -109,7 +115,7 @@ static int finish_group(
 		}
 		rc = eval_work(spread->ev, members->count);
 	}
-	for (size_t k = 0; k < members->count; k++) {
+	for (size_t k = 0; rc == 0 && k < members->count; k++) {
 		out->drops_name |= members->items[k].drops_name;
 	}
 	return rc;

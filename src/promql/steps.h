@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "label/labels.h"
+#include "store/histogram.h"
 
 #include <stdint.h>
 
@@ -27,6 +28,8 @@ struct step_column {
 	struct labels labels;
 	double *values;    /* 'grid.count' of them; those not present are unspecified. */
 	uint64_t *present; /* Bit i of word i / 64: whether step i has a value. */
+	/* The steps whose value is a histogram; NULL at the others, or for none at all. */
+	const struct histogram **histograms;
 };
 
 struct steps {

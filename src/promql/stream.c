@@ -5,6 +5,7 @@
 #include "promql/binary.h"
 #include "promql/call.h"
 #include "promql/each.h"
+#include "promql/histogram.h"
 #include "promql/number.h"
 #include "promql/select.h"
 
@@ -79,7 +80,23 @@ struct repeat {
 	struct stream *input;
 	size_t step_count;
 	struct column column;
+	const struct histogram **histograms; /* Once there was any. */
 };
+
+static int repeat_histogram(struct repeat *repeat, const struct histogram *histogram) {
+	if (!repeat->histograms) {
+		repeat->histograms =
+			EVAL_NEW(repeat->ev, const struct histogram *, repeat->step_count);
+	}
+	if (!repeat->histograms) {
+		return ERR_LIMIT;
+	}
+	for (size_t i = 0; i < repeat->step_count; i++) {
+		repeat->histograms[i] = histogram;
+	}
+	repeat->column.histograms = repeat->histograms;
+	return 0;
+}
 
 static int repeat_next(struct stream *stream, struct column *out) {
 	struct repeat *repeat = CONTAINER_OF(stream, struct repeat, stream);
@@ -100,6 +117,13 @@ static int repeat_next(struct stream *stream, struct column *out) {
 	}
 	if (rc <= 0) {
 		return rc;
+	}
+	repeat->column.histograms = NULL;
+	if (column.histograms) {
+		rc = repeat_histogram(repeat, column.histograms[0]);
+		if (rc < 0) {
+			return rc;
+		}
 	}
 	for (size_t i = 0; i < repeat->step_count; i++) {
 		repeat->column.values[i] = column.values[0];
@@ -141,6 +165,19 @@ static void apply_minus(struct each *each, struct column *column) {
 	}
 }
 
+static int negate_histograms(struct each *each, struct column *column) {
+	for (PRESENT_EACH(column->present, each->grid->count, i)) {
+		struct histogram *copy = eval_histogram_copy(each->ev, column->histograms[i]);
+
+		if (!copy) {
+			return ERR_LIMIT;
+		}
+		histogram_multiply(copy, -1);
+		column->histograms[i] = copy;
+	}
+	return 0;
+}
+
 static int open_unary(
 	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
 	struct each *each;
@@ -155,6 +192,7 @@ static int open_unary(
 		return rc;
 	}
 	each->apply = apply_minus;
+	each->apply_histograms = negate_histograms;
 	*out = &each->stream;
 	return 0;
 }
@@ -171,7 +209,7 @@ int eval_stream(struct eval *ev, struct expr *expr, const struct grid *grid, str
 	}
 	switch (expr->kind) {
 	case EXPR_SELECTOR:
-		return select_open(ev, &expr->u.selector, grid, false, out);
+		return select_open(ev, &expr->u.selector, expr->text.start, grid, false, out);
 	case EXPR_CALL:
 		return call_open(ev, expr, grid, out);
 	case EXPR_AGGREGATE:

@@ -12,9 +12,11 @@
 #ifndef PROMQL_TEST_SCRIPT_H
 #define PROMQL_TEST_SCRIPT_H
 
+#include "base/check.h"
 #include "base/memory.h"
 #include "cxx/number.h"
 #include "promql/duration.h"
+#include "promql/histogram.h"
 #include "promql/parse.h"
 
 #include <ctype.h>
@@ -23,20 +25,21 @@
 
 #define SCRIPT_VALUES_MAX 20000
 #define SCRIPT_SERIES_MAX 3000
+#define SCRIPT_STEPS_MAX 256 /* Of a load that converts classic histograms. */
 #define SCRIPT_NOTES_MAX 16
 
-/* A value of the notation: a number, nothing, or what this store cannot hold. */
+/* A value of the notation: a number, nothing, or a histogram. */
 struct script_value {
 	double value;
 	bool is_omitted;
-	bool is_histogram;
+	const struct histogram *histogram; /* Instead of the number. */
+	bool has_hint;                     /* The histogram's hint was written. */
 };
 
 struct script_series {
 	struct labels labels;
 	struct script_value *values;
 	size_t count;
-	bool has_histograms;
 	bool is_start_times; /* An @st line: start timestamps for the series after it. */
 };
 
@@ -203,8 +206,149 @@ static inline bool script_cut_delta(struct str *item, double *delta) {
 	return true;
 }
 
+/* Histograms: {{schema:1 sum:5 count:4 buckets:[1 2 1]}} */
+
+/* Cuts "name:" and its value, a word or what stands in brackets, off the front. */
+static inline bool script_field(struct str *text, struct str *name, struct str *value) {
+	struct str rest = str_trim(*text);
+	size_t end = 0;
+
+	if (rest.len == 0) {
+		return false;
+	}
+	*name = str_cut(&rest, ':');
+	if (rest.len > 0 && rest.ptr[0] == '[') {
+		rest = str_from(rest, 1);
+		*value = str_cut(&rest, ']');
+		*text = rest;
+		return true;
+	}
+	while (end < rest.len && !isspace((unsigned char)rest.ptr[end])) {
+		end++;
+	}
+	*value = str_first(rest, end);
+	*text = str_from(rest, end);
+	return true;
+}
+
+static inline size_t script_numbers(struct arena *arena, struct str text, double **out) {
+	double *numbers = ARENA_NEW(arena, double, text.len + 1);
+	size_t count = 0;
+	struct str word;
+
+	while ((word = script_word(&text)).len > 0) {
+		CHECK(script_number(word, &numbers[count]));
+		count++;
+	}
+	*out = numbers;
+	return count;
+}
+
+static inline void script_side(struct arena *arena, struct str text, struct histogram_side *side) {
+	side->count = script_numbers(arena, text, &side->counts);
+	side->indexes = ARENA_NEW(arena, int32_t, side->count + 1);
+}
+
+static inline enum histogram_hint script_hint(struct str text) {
+	return str_equal(text, STR("reset"))       ? HISTOGRAM_RESET
+	       : str_equal(text, STR("not_reset")) ? HISTOGRAM_NOT_RESET
+	       : str_equal(text, STR("gauge"))     ? HISTOGRAM_GAUGE
+						   : HISTOGRAM_UNKNOWN;
+}
+
+static inline double script_value_of(struct str text) {
+	double value = 0;
+
+	CHECK(script_number(text, &value));
+	return value;
+}
+
+static inline struct histogram *script_histogram(
+	struct arena *arena, struct str text, bool *has_hint) {
+	struct histogram *histogram = ARENA_NEW(arena, struct histogram, 1);
+	int32_t offset = 0;
+	int32_t n_offset = 0;
+	struct str name;
+	struct str value;
+
+	*has_hint = false;
+	text = str_first(str_from(text, 2), text.len - 4);
+	while (script_field(&text, &name, &value)) {
+		if (str_equal(name, STR("schema"))) {
+			histogram->schema = (int32_t)script_value_of(value);
+		} else if (str_equal(name, STR("sum"))) {
+			histogram->sum = script_value_of(value);
+		} else if (str_equal(name, STR("count"))) {
+			histogram->count = script_value_of(value);
+		} else if (str_equal(name, STR("z_bucket"))) {
+			histogram->zero_count = script_value_of(value);
+		} else if (str_equal(name, STR("z_bucket_w"))) {
+			histogram->zero_threshold = script_value_of(value);
+		} else if (str_equal(name, STR("offset"))) {
+			offset = (int32_t)script_value_of(value);
+		} else if (str_equal(name, STR("n_offset"))) {
+			n_offset = (int32_t)script_value_of(value);
+		} else if (str_equal(name, STR("buckets"))) {
+			script_side(arena, value, &histogram->positive);
+		} else if (str_equal(name, STR("n_buckets"))) {
+			script_side(arena, value, &histogram->negative);
+		} else if (str_equal(name, STR("custom_values"))) {
+			double *bounds;
+
+			histogram->bound_count = script_numbers(arena, value, &bounds);
+			histogram->bounds = bounds;
+		} else if (str_equal(name, STR("counter_reset_hint"))) {
+			histogram->hint = script_hint(value);
+			*has_hint = true;
+		} else {
+			CHECK(false);
+		}
+	}
+	for (size_t i = 0; i < histogram->positive.count; i++) {
+		histogram->positive.indexes[i] = offset + (int32_t)i;
+	}
+	for (size_t i = 0; i < histogram->negative.count; i++) {
+		histogram->negative.indexes[i] = n_offset + (int32_t)i;
+	}
+	return histogram;
+}
+
+/* "{{...}}", "{{...}}x5", "{{...}}+{{...}}x5", "{{...}}-{{...}}x5" */
+static inline int script_histograms(struct arena *arena, struct script_series *series,
+	struct str item, uint64_t repeats, struct err *err) {
+	size_t end = (size_t)((char *)memmem(item.ptr, item.len, "}}", 2) - item.ptr) + 2;
+	struct script_value value = { 0 };
+	const struct histogram *current =
+		script_histogram(arena, str_first(item, end), &value.has_hint);
+	const struct histogram *delta = NULL;
+	bool is_minus = end < item.len && item.ptr[end] == '-';
+
+	if (end < item.len) {
+		delta = script_histogram(arena, str_from(item, end + 1), &value.has_hint);
+	}
+	if (repeats >= SCRIPT_VALUES_MAX - series->count) {
+		return err_set(err, ERR_INVAL, "too many values");
+	}
+	for (uint64_t i = 0; i <= repeats; i++) {
+		struct histogram *next;
+
+		value.histogram = current;
+		series->values[series->count++] = value;
+		if (!delta) {
+			continue;
+		}
+		next = ARENA_NEW(arena, struct histogram, 1);
+		CHECK(histogram_copy(arena, current, next, err) == 0);
+		CHECK((is_minus ? histogram_subtract(arena, next, delta, err)
+				: histogram_add(arena, next, delta, err)) >= 0);
+		current = next;
+	}
+	return 0;
+}
+
 /* Adds what "1", "1x5", "1+2x5", "1-2x5", "_", "_x5", "stale" or "{{...}}x5" stands for. */
-static inline int script_values(struct script_series *series, struct str item, struct err *err) {
+static inline int script_values(
+	struct arena *arena, struct script_series *series, struct str item, struct err *err) {
 	struct script_value value = { 0 };
 	struct str head = item;
 	uint64_t repeats = 0;
@@ -218,8 +362,7 @@ static inline int script_values(struct script_series *series, struct str item, s
 	} else if (str_equal(head, STR("stale"))) {
 		value.value = double_of_bits(STALE_NAN_BITS);
 	} else if (str_starts(head, STR("{{"))) {
-		value.is_histogram = true;
-		series->has_histograms = true;
+		return script_histograms(arena, series, head, repeats, err);
 	} else {
 		is_valid = script_cut_delta(&head, &delta) && script_number(head, &value.value);
 	}
@@ -253,7 +396,7 @@ static inline int script_series_parse(
 	}
 	rc = script_labels(arena, metric, &series.labels, err);
 	while (rc == 0 && (item = script_item(&rest)).len > 0) {
-		rc = script_values(&series, item, err);
+		rc = script_values(arena, &series, item, err);
 	}
 	series.values = ARENA_NEW(arena, struct script_value, series.count + 1);
 	if (series.count > 0) {

@@ -7,6 +7,7 @@
 void sample_column_deinit(struct sample_column *column) {
 	free(column->times_ms);
 	free(column->values);
+	free((void *)column->histograms);
 	*column = (struct sample_column){ 0 };
 }
 
@@ -22,7 +23,16 @@ void sample_column_reserve(struct sample_column *column, size_t extra) {
 	}
 	column->times_ms = memory_resize(column->times_ms, capacity, sizeof(int64_t));
 	column->values = memory_resize(column->values, capacity, sizeof(double));
+	if (column->histograms) {
+		column->histograms = (const struct histogram **)memory_resize(
+			(void *)column->histograms, capacity, sizeof(*column->histograms));
+	}
 	column->capacity = capacity;
+}
+
+void sample_column_clear(struct sample_column *column) {
+	column->count = 0;
+	column->has_histograms = false;
 }
 
 void sample_column_add(struct sample_column *column, int64_t time_ms, double value) {
@@ -31,7 +41,27 @@ void sample_column_add(struct sample_column *column, int64_t time_ms, double val
 	}
 	column->times_ms[column->count] = time_ms;
 	column->values[column->count] = value;
+	if (column->has_histograms) {
+		column->histograms[column->count] = NULL;
+	}
 	column->count++;
+}
+
+void sample_column_add_histogram(
+	struct sample_column *column, int64_t time_ms, const struct histogram *histogram) {
+	size_t at = column->count;
+
+	sample_column_reserve(column, 1);
+	if (!column->histograms) {
+		column->histograms = (const struct histogram **)memory_resize(
+			NULL, column->capacity, sizeof(*column->histograms));
+	}
+	if (!column->has_histograms) {
+		memset((void *)column->histograms, 0, at * sizeof(*column->histograms));
+		column->has_histograms = true;
+	}
+	sample_column_add(column, time_ms, histogram->sum);
+	column->histograms[at] = histogram;
 }
 
 int store_select(struct store *store, const struct select_request *request, struct arena *arena,

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "label/labels.h"
 #include "label/matcher.h"
+#include "store/histogram.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -40,6 +41,10 @@ static inline bool is_stale(double value) {
 struct sample_column {
 	int64_t *times_ms;
 	double *values; /* Stale markers included, as their bits. */
+	/* The samples that are histograms; NULL at the others. Only meaningful if any is. They live
+	 * as long as the labels of a walk; their place among the values holds their sum. */
+	const struct histogram **histograms;
+	bool has_histograms;
 	size_t count;
 	size_t capacity;
 };
@@ -50,6 +55,11 @@ void sample_column_deinit(struct sample_column *column);
 void sample_column_reserve(struct sample_column *column, size_t extra);
 /* Adds one sample at the end. */
 void sample_column_add(struct sample_column *column, int64_t time_ms, double value);
+/* Adds a histogram at the end. */
+void sample_column_add_histogram(
+	struct sample_column *column, int64_t time_ms, const struct histogram *histogram);
+/* Forgets the samples, keeping the memory. */
+void sample_column_clear(struct sample_column *column);
 
 struct select_request {
 	const struct matcher

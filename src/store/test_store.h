@@ -58,10 +58,17 @@ static inline int test_set_read(
 	const struct sample_column *from = &own->series[own->next - 1]->samples;
 
 	(void)err;
-	column->count = 0;
+	sample_column_clear(column);
 	for (size_t i = 0; i < from->count; i++) {
-		if (from->times_ms[i] >= own->request.min_ms &&
-			from->times_ms[i] <= own->request.max_ms) {
+		bool is_histogram = from->has_histograms && from->histograms[i];
+
+		if (from->times_ms[i] < own->request.min_ms ||
+			from->times_ms[i] > own->request.max_ms) {
+			continue;
+		}
+		if (is_histogram) {
+			sample_column_add_histogram(column, from->times_ms[i], from->histograms[i]);
+		} else {
 			sample_column_add(column, from->times_ms[i], from->values[i]);
 		}
 	}
@@ -204,11 +211,45 @@ static inline struct test_series *test_store_series(
 	return series;
 }
 
+/* Adds a sample, keeping the order of times; one of the same time is replaced. A histogram, which
+ * the caller keeps, if there is one. */
+static inline void test_series_put(struct test_series *series, int64_t time_ms, double value,
+	const struct histogram *histogram) {
+	struct sample_column old = series->samples;
+	struct sample_column *samples = &series->samples;
+	bool is_placed = false;
+
+	*samples = (struct sample_column){ 0 };
+	for (size_t i = 0; i <= old.count; i++) {
+		if (!is_placed && (i == old.count || old.times_ms[i] >= time_ms)) {
+			is_placed = true;
+			if (histogram) {
+				sample_column_add_histogram(samples, time_ms, histogram);
+			} else {
+				sample_column_add(samples, time_ms, value);
+			}
+		}
+		if (i == old.count || old.times_ms[i] == time_ms) {
+			continue;
+		}
+		if (old.has_histograms && old.histograms[i]) {
+			sample_column_add_histogram(samples, old.times_ms[i], old.histograms[i]);
+		} else {
+			sample_column_add(samples, old.times_ms[i], old.values[i]);
+		}
+	}
+	sample_column_deinit(&old);
+}
+
 /* Adds a sample, keeping the order of times; one of the same time is replaced. */
 static inline void test_series_add(struct test_series *series, int64_t time_ms, double value) {
 	struct sample_column *samples = &series->samples;
 	size_t at = samples->count;
 
+	if (samples->has_histograms) {
+		test_series_put(series, time_ms, value, NULL);
+		return;
+	}
 	while (at > 0 && samples->times_ms[at - 1] >= time_ms) {
 		at--;
 	}
