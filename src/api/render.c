@@ -1,5 +1,7 @@
 #include "api/render.h"
 
+#include "api/render_histogram.h"
+
 #include "cxx/number.h"
 
 #include <inttypes.h>
@@ -116,16 +118,77 @@ static void put_point(struct json_writer *json, int64_t ms, double value) {
 	json_put_raw(json, (struct str){ text, len });
 }
 
-static void put_steps(
-	struct json_writer *json, const struct step_column *column, const struct grid *grid) {
-	json_key(json, STR("values"));
-	json_begin_array(json);
-	for (size_t i = 0; i < grid->count; i++) {
-		if (step_present(column, i)) {
-			put_point(json, grid_time(grid, i), column->values[i]);
+static void put_histogram(struct json_writer *json, int64_t ms, const struct histogram *histogram) {
+	char text[40];
+	render_histogram(
+		json, (struct str){ text, format_time(ms, text, sizeof(text)) }, histogram);
+}
+
+/* Points of one series: numbers and histograms, told apart by the latter. */
+struct points {
+	const double *values;
+	const struct histogram *const *histograms; /* NULL: none. */
+	const struct step_column *column;          /* On a grid; */
+	const struct grid *grid;
+	const int64_t *times_ms; /* else at these times. */
+	size_t count;
+};
+
+static bool is_histogram(const struct points *points, size_t at) {
+	return points->histograms && points->histograms[at];
+}
+
+/* Writes the points that are (not) histograms under 'key', if there are any. */
+static void put_kind(
+	struct json_writer *json, const char *key, const struct points *points, bool histograms) {
+	bool has_any = false;
+	for (size_t i = 0; i < points->count; i++) {
+		int64_t ms = points->column ? grid_time(points->grid, i) : points->times_ms[i];
+		if ((points->column && !step_present(points->column, i)) ||
+			is_histogram(points, i) != histograms) {
+			continue;
+		}
+		if (!has_any) {
+			json_key(json, str_of(key));
+			json_begin_array(json);
+			has_any = true;
+		}
+		if (histograms) {
+			put_histogram(json, ms, points->histograms[i]);
+		} else {
+			put_point(json, ms, points->values[i]);
 		}
 	}
-	json_end_array(json);
+	if (has_any) {
+		json_end_array(json);
+	}
+}
+
+static void put_points(struct json_writer *json, const struct points *points) {
+	put_kind(json, "values", points, false);
+	if (points->histograms) {
+		put_kind(json, "histograms", points, true);
+	}
+}
+
+static void put_steps(
+	struct json_writer *json, const struct step_column *column, const struct grid *grid) {
+	struct points points = { .values = column->values,
+		.histograms = column->histograms,
+		.column = column,
+		.grid = grid,
+		.count = grid->count };
+	put_points(json, &points);
+}
+
+static void put_instant(struct json_writer *json, const struct step_column *column, int64_t ms) {
+	if (column->histograms && column->histograms[0]) {
+		json_key(json, STR("histogram"));
+		put_histogram(json, ms, column->histograms[0]);
+		return;
+	}
+	json_key(json, STR("value"));
+	put_point(json, ms, column->values[0]);
 }
 
 static bool put_columns(
@@ -148,8 +211,7 @@ static bool put_columns(
 		if (is_range) {
 			put_steps(json, column, &steps->grid);
 		} else {
-			json_key(json, STR("value"));
-			put_point(json, steps->grid.start_ms, column->values[0]);
+			put_instant(json, column, steps->grid.start_ms);
 		}
 		json_end_object(json);
 		written++;
@@ -170,12 +232,10 @@ static bool put_raw_series(
 		json_begin_object(json);
 		json_key(json, STR("metric"));
 		render_labels(json, &series->labels);
-		json_key(json, STR("values"));
-		json_begin_array(json);
-		for (size_t j = 0; j < series->count; j++) {
-			put_point(json, series->times_ms[j], series->values[j]);
-		}
-		json_end_array(json);
+		put_points(json, &(struct points){ .values = series->values,
+					 .histograms = series->histograms,
+					 .times_ms = series->times_ms,
+					 .count = series->count });
 		json_end_object(json);
 	}
 	json_end_array(json);

@@ -74,6 +74,52 @@ static void writes_a_vector_and_says_when_the_limit_cut_it(void **state) {
 			 "{\"metric\":{\"__name__\":\"up\"},\"value\":[1,\"1\"]}]}");
 }
 
+/* The first column's first step becomes a histogram. */
+static void put_histogram(struct fixture *fixture) {
+	static int32_t indexes[] = { 1, 2, 3 };
+	static double counts[] = { 2, 0, 1 };
+	static const struct histogram histogram = {
+		.count = 6,
+		.sum = 2.5,
+		.zero_threshold = 0.5,
+		.zero_count = 1,
+		.positive = { indexes, counts, 3 },
+		.negative = { indexes, counts, 1 },
+	};
+	struct step_column *column = &fixture->answer.result.steps.columns[0];
+	column->histograms =
+		ARENA_NEW(&fixture->arena, const struct histogram *, fixture->request.grid.count);
+	column->histograms[0] = &histogram;
+}
+
+#define HISTOGRAM_JSON                                                                             \
+	"{\"count\":\"6\",\"sum\":\"2.5\",\"buckets\":[[1,\"-2\",\"-1\",\"2\"],"                   \
+	"[3,\"-0.5\",\"0.5\",\"1\"],[0,\"1\",\"2\",\"2\"],[0,\"4\",\"8\",\"1\"]]}"
+
+static void writes_histograms_beside_numbers(void **state) {
+	(void)state;
+	struct fixture fixture;
+	begin(&fixture, true);
+	put_histogram(&fixture);
+	assert_false(render(&fixture, false));
+	expect(&fixture,
+		"{\"resultType\":\"matrix\",\"result\":["
+		"{\"metric\":{\"__name__\":\"up\"},\"values\":[[1.100,\"0.1\"],[1.200,\"1e+21\"]],"
+		"\"histograms\":[[1," HISTOGRAM_JSON "]]},"
+		"{\"metric\":{\"job\":\"a\\\"b\"},\"values\":[[1,\"-Inf\"],[1.200,\"NaN\"]]}]}");
+}
+
+static void writes_a_vector_of_histograms(void **state) {
+	(void)state;
+	struct fixture fixture;
+	begin(&fixture, false);
+	put_histogram(&fixture);
+	assert_false(render(&fixture, false));
+	expect(&fixture, "{\"resultType\":\"vector\",\"result\":["
+			 "{\"metric\":{\"__name__\":\"up\"},\"histogram\":[1," HISTOGRAM_JSON "]},"
+			 "{\"metric\":{\"job\":\"a\\\"b\"},\"value\":[1,\"-Inf\"]}]}");
+}
+
 static void writes_scalars_and_strings(void **state) {
 	(void)state;
 	struct fixture fixture;
@@ -173,6 +219,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(writes_a_matrix_with_gaps_and_millisecond_times),
 		TEST(writes_a_vector_and_says_when_the_limit_cut_it),
+		TEST(writes_histograms_beside_numbers),
+		TEST(writes_a_vector_of_histograms),
 		TEST(writes_scalars_and_strings),
 		TEST(writes_single_values_without_exponents_or_padding),
 		TEST(stats_name_each_cluster_with_its_bytes),

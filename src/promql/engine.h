@@ -89,8 +89,8 @@ struct raw_series {
 	struct labels labels;
 	int64_t *times_ms;
 	double *values;
-	const struct histogram **histograms; /* As those of a step_column. */
 	size_t count;
+	const struct histogram **histograms; /* As those of a step_column. */
 };
 
 struct query_result {
@@ -104,6 +104,9 @@ struct query_result {
 	struct annotations notes;
 	struct query_stats stats;
 };
+
+/* Whether any value is a native histogram. */
+bool query_result_has_histograms(const struct query_result *result);
 
 /*
  * Evaluates tree->root over 'store' (NULL when no selector is left). Range results are sorted by

@@ -36,6 +36,7 @@ struct histogram_rest {
 	double *negative;
 };
 
+/* Whether it has bounds of its own; whether it is the end of its series. */
 bool histogram_is_custom(const struct histogram *histogram);
 bool histogram_is_stale(const struct histogram *histogram);
 
@@ -68,6 +69,7 @@ void histogram_rest_multiply(
 	const struct histogram *of, struct histogram_rest *rest, double factor);
 void histogram_rest_divide(const struct histogram *of, struct histogram_rest *rest, double divisor);
 
+/* Every number in it. Below zero it is no counter any more; by zero, buckets go. */
 void histogram_multiply(struct histogram *histogram, double factor);
 void histogram_divide(struct histogram *histogram, double divisor);
 /* Removes buckets without observations. */
@@ -85,10 +87,12 @@ bool histogram_was_reset(const struct histogram *now, const struct histogram *be
 #define HISTOGRAM_NAN_RESULT 1 /* The result is NaN for it. */
 #define HISTOGRAM_NAN_SKEW 2   /* The result would be lower without. */
 
+/* The value that a share q of the observations does not exceed. */
 double histogram_quantile(const struct histogram *histogram, double q, int *flags);
 /* The share of observations between two values. */
 double histogram_fraction(
 	const struct histogram *histogram, double lower, double upper, int *flags);
+/* As if every observation were in the middle of its bucket. */
 double histogram_variance(const struct histogram *histogram);
 
 /* As Prometheus shows it in a label: {count:3, sum:5, (1,2]:3}. */

@@ -192,6 +192,20 @@ int result_vector(struct eval *ev, struct expr *expr, const struct grid *grid, b
 	return 0;
 }
 
+bool query_result_has_histograms(const struct query_result *result) {
+	for (size_t i = 0; i < result->steps.count; i++) {
+		if (result->steps.columns[i].histograms) {
+			return true;
+		}
+	}
+	for (size_t i = 0; i < result->raw_count; i++) {
+		if (result->raw[i].histograms) {
+			return true;
+		}
+	}
+	return false;
+}
+
 int result_scalar(struct eval *ev, struct expr *expr, const struct grid *grid, struct arena *arena,
 	struct query_result *result) {
 	struct step_column *column = ARENA_TRY_NEW(arena, struct step_column, 1, ev->err);

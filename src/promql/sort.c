@@ -5,6 +5,7 @@
  */
 #include "promql/call.h"
 #include "promql/columns.h"
+#include "promql/each.h"
 
 #include <stdlib.h>
 
@@ -166,6 +167,29 @@ static int sorting_next(struct stream *stream, struct column *out) {
 	return 1;
 }
 
+static void apply_nothing(struct each *each UNUSED, struct column *column UNUSED) {
+}
+
+/* Of a range; but sort and sort_desc still only let numbers pass. */
+static int open_unsorted(
+	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out) {
+	enum function_id id = call->u.call.function->id;
+	struct each *each;
+	int rc;
+
+	if (id != FUNCTION_SORT && id != FUNCTION_SORT_DESC) {
+		return eval_stream(ev, call->u.call.args[0], grid, out);
+	}
+	each = EVAL_NEW(ev, struct each, 1);
+	rc = each ? each_open(each, ev, call->u.call.args[0], grid, false) : ERR_LIMIT;
+	if (rc < 0) {
+		return rc;
+	}
+	each->apply = apply_nothing;
+	*out = &each->stream;
+	return 0;
+}
+
 int call_open_sort(
 	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out) {
 	struct sorting *sorting;
@@ -176,7 +200,7 @@ int call_open_sort(
 		notes_warn(&ev->notes, &ev->arena, call->text.start,
 			"sort is ineffective for range queries since results are always ordered "
 			"by labels");
-		return eval_stream(ev, call->u.call.args[0], grid, out);
+		return open_unsorted(ev, call, grid, out);
 	}
 	sorting = EVAL_NEW(ev, struct sorting, 1);
 	labels = EVAL_NEW(ev, struct str, call->u.call.count);
