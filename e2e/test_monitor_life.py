@@ -37,7 +37,8 @@ def both_see(pair, query, count):
     """Both give 'count' series, the same ones."""
     def check():
         seen = [labels(server, query) for server in pair]
-        return len(seen[0]) == count and seen[0] == seen[1]
+        assert len(seen[0]) == count and seen[0] == seen[1], f"stock {seen[0]}, ours {seen[1]}"
+        return True
     peers.eventually(check, 40, what=f"{count} series of {query}")
 
 
@@ -106,7 +107,7 @@ def test_files_of_targets_change(found):
         both_see(pair, 'a{zone="z"}', 1)
         both_see(pair, 'a{zone="x"}', 0)
         for broken in ("- targets: [", "- target: ['x:1']\n", "{}", "[1]"):
-            (folder / "one.yml").write_text(broken)
+            write(folder / "one.yml", broken)
             peers.eventually(lambda: "cannot read targets" in pair[1].output())
             both_see(pair, "a", 2)
         errors = peers.http(pair[1].url + "/metrics").text
@@ -300,6 +301,21 @@ def test_it_ends_cleanly_while_scrapes_are_under_way(tmp_path):
             peers.eventually(lambda: len(target.asked) >= 20)
             assert monitor.stop() == 0, monitor.output()[-4000:]
     assert "ERROR" not in monitor.output()
+
+
+def test_it_ends_cleanly_while_it_reloads(tmp_path):
+    folder = tmp_path / "targets"
+    folder.mkdir()
+    with Target({"/metrics": "a 1\n"}) as target:
+        for number in range(50):
+            (folder / f"{number}.json").write_text(json.dumps([{"targets": [target.address]}] * 200))
+        with peers.Monitor(tmp_path, file_jobs(folder)) as monitor:
+            for number in range(50):
+                (folder / f"{number}.json").write_text(json.dumps([{"targets": [target.address]}] * 201))
+            monitor.config.write_text(file_jobs(folder, "400ms"))
+            for _ in range(3):
+                monitor.send(signal.SIGHUP)
+            assert monitor.stop() == 0, monitor.output()[-4000:]
 
 
 def test_retention_by_time(tmp_path):

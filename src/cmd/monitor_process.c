@@ -71,6 +71,7 @@ static void start_scraping(struct monitor *monitor) {
 	scraper_options_init(&options);
 	monitor->scrape_loop = loop_new(clock_system());
 	options.loop = monitor->scrape_loop;
+	options.pool = monitor->worker;
 	options.appendable = tsdb_appendable(monitor->db);
 	options.metrics = monitor->metrics;
 	options.adjust_timestamps = monitor->flags->adjust_timestamps;
@@ -238,10 +239,14 @@ static void close_all(struct monitor *monitor) {
 		web_close(monitor->web);
 	}
 	pool_free(monitor->queries);
-	pool_free(monitor->worker);
 	if (monitor->is_scraping) {
 		loop_stop(monitor->scrape_loop);
 		thread_join(monitor->scrape_thread);
+		monitor->scraper = NULL;
+	}
+	pool_free(monitor->worker);
+	if (monitor->is_scraping) {
+		loop_run_once(monitor->scrape_loop); /* What was handed over to nobody. */
 		loop_free(monitor->scrape_loop);
 	}
 	if (monitor->loop) {

@@ -22,20 +22,22 @@ int monitor_load(const struct monitor *monitor, struct config **out, struct err 
 
 /* What is handed to the scrape loop. */
 struct order {
-	struct scraper *scraper;
+	const struct monitor *monitor;
 	struct config *config;
 };
 
 static void apply(void *context) {
 	struct order *order = context;
-	scraper_apply(order->scraper, order->config);
+	if (order->monitor->scraper) { /* NULL after the end of its thread. */
+		scraper_apply(order->monitor->scraper, order->config);
+	}
 	config_unref(order->config);
 	free(order);
 }
 
 static void order_scraper(struct monitor *monitor) {
 	struct order *order = MEMORY_NEW(struct order, 1);
-	*order = (struct order){ monitor->scraper, config_ref(monitor->config) };
+	*order = (struct order){ monitor, config_ref(monitor->config) };
 	if (!loop_post(monitor->scrape_loop, apply, order)) {
 		/* A hundred thousand callbacks wait: the loop is stuck, and so is all of this. */
 		log_error("the scrape loop does not take the new configuration");
@@ -79,6 +81,10 @@ static void on_loaded(void *context) {
 
 	monitor->is_reloading = false;
 	monitor->loaded = NULL;
+	if (monitor->is_stopping) {
+		config_unref(loaded); /* Nobody is left to use it, or to be answered. */
+		return;
+	}
 	if (loaded) {
 		log_info("configuration loaded", KV("file", monitor->flags->config_file));
 		monitor_use(monitor, loaded);

@@ -204,8 +204,8 @@ static void on_change(void *context) {
 }
 
 static void discover(struct scrape_job *job) {
-	job->discovery = discovery_start(job->shared->options.loop, job->config, job->settings,
-		job->shared->options.metrics, on_change, job);
+	job->discovery = discovery_start(job->shared->options.loop, job->shared->options.pool,
+		job->config, job->settings, job->shared->options.metrics, on_change, job);
 }
 
 struct scrape_job *scrape_job_start(

@@ -9,6 +9,7 @@
 #define SCRAPE_SCRAPE_H
 
 #include "base/metric.h"
+#include "base/pool.h"
 #include "config/config.h"
 #include "io/loop.h"
 #include "store/store.h"
@@ -20,6 +21,9 @@ struct scraper;
 
 struct scraper_options {
 	struct loop *loop; /* Borrowed, as all below. */
+	/* For what blocks; NULL: that is done on the loop. Ends after the scraper; the loop then
+	 * runs once more. */
+	struct pool *pool;
 	struct appendable *appendable;
 	struct metric_registry *metrics;
 	/* How others reach this process ("host:9090") and the port it serves on, for globalUrl. */
