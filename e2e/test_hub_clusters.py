@@ -244,6 +244,27 @@ def test_a_queries_own_error_is_an_error_and_not_a_missing_cluster(clusters):
     assert (answer["status"], answer["errorType"]) == ("error", "execution")
 
 
+@pytest.mark.parametrize("flag,path,params", [
+    ("--query.max-memory-per-query=200KB", "query_range", {"query": "foo"}),
+    ("--query.max-memory-per-query=200KB", "query_range", {"query": "sum by (pod) (foo)"}),
+    ("--hub.max-answer-bytes=1KB", "query_range", {"query": "g / 7 * time()"}),
+    ("--hub.max-fragments=2", "query", {"query": "sum(foo)"}),
+])
+def test_too_much_is_an_error_that_names_the_limit(clusters, tmp_path, flag, path, params):
+    leaf = clusters.hub.argv[3].partition("=")[2]
+    assert leaf.endswith("hub-hub")
+    with fleet.Hub(tmp_path, leaf, flag) as hub:
+        for gateway in clusters.gateways.values():
+            hub.link(gateway)
+        peers.eventually(lambda: hub.is_linked(*NAMES), what="all clusters linked")
+        if path == "query_range":
+            params = {**params, "start": clusters.time - 1800, "end": clusters.time, "step": "200ms"}
+        answer = hub.api(path, **params).json
+        assert answer["status"] == "error", str(answer)[:300]
+        assert flag.partition("=")[0].lstrip("-") in answer["error"], answer
+        assert hub.api("query", query="1").json["status"] == "success"
+
+
 def test_nothing_of_the_kind_ends_a_program(clusters):
     for program in (clusters.hub, *clusters.monitors.values(), *clusters.gateways.values()):
         assert program.process.poll() is None, program.output()[-2000:]

@@ -152,6 +152,11 @@ void hub_fetch_wait(struct hub *hub, struct hub_fetch *fetch, struct arena *aren
 				: err_set(&fetch->err, ERR_CLOSED, "%.*s",
 					  STR_ARG(fetch->cluster.down));
 	fetch->call = NULL;
+	if (fetch->rc == ERR_LIMIT) {
+		const struct err reason = fetch->err;
+		(void)err_set(&fetch->err, ERR_LIMIT,
+			"%.400s; ask for less, or raise --hub.max-answer-bytes", reason.text);
+	}
 }
 
 void hub_fetch_all(struct hub *hub, struct hub_fetch *fetches, size_t count,
