@@ -51,7 +51,11 @@ int links_listen(struct links *links, const char *host, uint16_t port, struct er
 		.tls = &links->tls,
 		.connections_max = CONNECTIONS_MAX,
 	};
-	return listener_open(links->loop, host, port, &options, &links->listener, err);
+	int rc = listener_open(links->loop, host, port, &options, &links->listener, err);
+	for (struct link *link = links->first; link; link = link->next) {
+		link_await(link);
+	}
+	return rc;
 }
 
 uint16_t links_port(const struct links *links) {

@@ -133,6 +133,8 @@ void link_start(struct link *link);
 void link_remove(struct link *link, const char *why);
 /* Where the gateway is, as far as known; guarded. */
 const char *link_address_text(const struct link *link);
+/* Waits for the link's gateway to dial us, if that is what it does. */
+void link_await(struct link *link);
 /* The link's gateway has dialled us: the connection takes the place of the one before. */
 void link_take_stream(struct link *link, struct stream *stream);
 /* Dials at once if it waits for that. */

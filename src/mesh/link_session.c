@@ -457,6 +457,15 @@ void link_take_stream(struct link *link, struct stream *stream) {
 	open_session(link, stream);
 }
 
+void link_await(struct link *link) {
+	if (link->config.is_dialled_by_gateway && !link->session) {
+		set_state(link, LINK_DOWN,
+			link->links->listener ? "its gateway has not dialled yet"
+					      : "its gateway is to dial, and nothing listens for "
+						"it here (--links.listen-address)");
+	}
+}
+
 void link_start(struct link *link) {
 	static const char *const protocols[] = { "h2", NULL };
 	link->tls = (struct tls_options){
@@ -468,7 +477,7 @@ void link_start(struct link *link) {
 	link->timer.run = on_timer;
 	link->renewal.run = on_renewal;
 	if (link->config.is_dialled_by_gateway) {
-		set_state(link, LINK_DOWN, "its gateway has not dialled yet");
+		link_await(link);
 		return;
 	}
 	set_state(link, LINK_CONNECTING, "");

@@ -494,6 +494,24 @@ static void wait_for_metric(struct world *world, const char *name) {
 	}
 }
 
+static bool waits_for_nothing(const struct link_status *status) {
+	return status->state == LINK_DOWN &&
+	       str_ends(status->last_error, STR("(--links.listen-address)"));
+}
+
+static void a_hub_that_does_not_listen_says_so(void **state) {
+	(void)state;
+	struct world world;
+	AUTO(arena_deinit) struct arena arena = { 0 };
+	world_init(&world);
+	world_write(&world, "links/west.yaml",
+		"cluster: west\nidentity: " GATEWAY_IDENTITY "\ndials: gateway\n");
+	(void)world_wait_link(&world, "west", waits_for_nothing, &arena);
+	world_do(&world, listen_for_gateways);
+	(void)world_wait_link(&world, "west", waits_for_its_gateway, &arena);
+	world_deinit(&world);
+}
+
 static void a_gateway_that_no_file_expects_is_refused(void **state) {
 	(void)state;
 	struct world world;
@@ -718,6 +736,7 @@ int main(void) {
 		TEST(no_session_outlives_its_certificate),
 		TEST(a_gateway_may_dial),
 		TEST(a_gateway_that_dials_comes_back_after_either_side_went_away),
+		TEST(a_hub_that_does_not_listen_says_so),
 		TEST(a_gateway_that_no_file_expects_is_refused),
 		TEST(a_gateway_does_not_serve_a_hub_of_another_name),
 		TEST(a_gateway_that_dials_renews_in_time),
