@@ -22,6 +22,9 @@ static const struct protocol {
 	{ "PrometheusText0.0.4", "text/plain", ";version=0.0.4", false },
 };
 
+/* Enough for an Accept header with all formats. */
+#define HEADER_BYTES_TYPICAL 320
+
 /* Prometheus knows five formats: weights fall from 0.6. */
 #define WEIGHT_MAX 6
 
@@ -39,13 +42,18 @@ void scrape_request_accept(const struct config_scrape_limits *limits, struct buf
 	for (size_t i = 0; i < limits->scrape_protocols.count; i++) {
 		const struct protocol *protocol = find_protocol(limits->scrape_protocols.items[i]);
 		CHECK(protocol);
-		buf_printf(out, "%s%s", protocol->media_type, protocol->parameters);
+		buf_add_text(out, protocol->media_type);
+		buf_add_text(out, protocol->parameters);
 		if (protocol->escapes) {
-			buf_printf(out, ";escaping=%.*s", STR_ARG(limits->escaping));
+			buf_add_text(out, ";escaping=");
+			buf_add_str(out, limits->escaping);
 		}
-		buf_printf(out, ";q=0.%d,", weight--);
+		buf_add_text(out, ";q=0.");
+		buf_add_byte(out, (char)('0' + weight--));
+		buf_add_byte(out, ',');
 	}
-	buf_printf(out, "*/*;q=0.%d", weight);
+	buf_add_text(out, "*/*;q=0.");
+	buf_add_byte(out, (char)('0' + weight));
 }
 
 struct str scrape_request_fallback(const struct config_scrape *job) {
@@ -109,10 +117,6 @@ static int add_credentials(const struct config_http *http, struct str folder, st
 	return rc;
 }
 
-static const char *header_of(struct arena *arena, const char *name, struct buf *value) {
-	return arena_printf(arena, "%s: %s", name, buf_text(value)).ptr;
-}
-
 /* "10", "0.5" */
 static void put_seconds(int64_t ms, struct buf *out) {
 	buf_printf(out, "%" PRId64 ".%03d", ms / MS_PER_S, (int)(ms % MS_PER_S));
@@ -131,14 +135,18 @@ int scrape_request_build(const struct config_scrape *job, struct str folder,
 	const struct config_http *http = &job->http;
 	uint64_t body_max = job->limits.body_size_limit;
 
+	/* Once for each scrape: formatting would cost more than all the rest of it. */
+	(void)buf_reserve(&text, HEADER_BYTES_TYPICAL);
+	buf_add_text(&text, "Accept: ");
 	scrape_request_accept(&job->limits, &text);
-	headers[0] = header_of(arena, "Accept", &text);
+	headers[0] = arena_copy(arena, buf_str(&text)).ptr;
 	headers[1] =
 		job->enable_compression ? "Accept-Encoding: gzip" : "Accept-Encoding: identity";
 	headers[2] = "User-Agent: atoll/" ATOLL_VERSION;
 	buf_reset(&text);
+	buf_add_text(&text, "X-Prometheus-Scrape-Timeout-Seconds: ");
 	put_seconds(target->timeout_ms, &text);
-	headers[3] = header_of(arena, "X-Prometheus-Scrape-Timeout-Seconds", &text);
+	headers[3] = arena_copy(arena, buf_str(&text)).ptr;
 	*out = (struct fetch_request){
 		.url = target->url.ptr,
 		.headers = headers,

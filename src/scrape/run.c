@@ -17,6 +17,8 @@ static const char *const report_names[RUN_REPORTS] = { "up", "scrape_duration_se
 	"scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes" };
 /* How many of them there are without extra_scrape_metrics. */
 #define REPORTS_BASIC 5
+/* Memory that one huge answer took is not kept for the others. */
+#define BODY_BYTES_KEPT_MAX ((size_t)32 * 1024 * 1024)
 
 /* One answer, from its arrival to the commit of its samples. */
 struct outcome {
@@ -314,6 +316,9 @@ static void on_answer(struct fetch *fetch, const struct fetch_result *result) {
 	metric_add(shared->metrics.wire_bytes, (double)result->wire_bytes);
 	metric_add(shared->metrics.body_bytes, (double)shared->body.len);
 	finish(run, format, &shared->body, &outcome);
+	if (shared->body.capacity > BODY_BYTES_KEPT_MAX) {
+		buf_deinit(&shared->body);
+	}
 }
 
 static void fail_at_once(struct scrape_run *run, const struct err *reason) {
