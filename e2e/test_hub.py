@@ -74,6 +74,26 @@ QUERIES = [
 ]
 assert len(QUERIES) == 50
 
+# What only we have, behind --enable-feature.
+FEATURES = ("--enable-feature=promql-experimental-functions,promql-extended-range-selectors",
+            "--enable-feature=promql-binop-fill-modifiers")
+EXPERIMENTAL = [
+    ("limitk(2, foo * 0)", TIED),
+    ("limitk by (cluster) (1, foo * 0)", TIED),
+    ("limit_ratio(0.5, g)", EXACT),
+    ("limit_ratio(-0.5, g)", EXACT),
+    ('sort_by_label(foo, "cluster", "pod")', EXACT),
+    ("mad_over_time(g[5m])", EXACT),
+    ("sum(ts_of_max_over_time(g[5m]))", SUMMED),
+    ("increase(ctr[5m] anchored)", EXACT),
+    ("rate(ctr[5m] smoothed)", EXACT),
+    ("g smoothed", EXACT),
+    ("foo + fill(0) g", EXACT),
+    ('foo{cluster="a"} + on(pod) fill_left(1) g{cluster="b"}', EXACT),
+    ("foo + step()", EXACT),
+    ("sum_over_time(max(g)[step() + 1m:range() + 7s])", EXACT),
+]
+
 # Seconds after the data's start: (time,) or (start, end, step). Never is a sample or a step of a
 # subquery exactly as old as a range or the lookback is long: Prometheus 2 counts it, 3 does not.
 BETWEEN = {
@@ -104,10 +124,12 @@ def start_fleets(tmp_path_factory):
     with contextlib.ExitStack() as stack:
         exporters = fleet.targets(stack, data, "a", "b", None)
         servers, gateways = {}, {}
-        for kind, program in (("ours", peers.Monitor), ("stock", peers.Prometheus)):
+        for kind, program, flags in (("ours", peers.Monitor, FEATURES),
+                                     ("stock", peers.Prometheus, ())):
             for cluster, evaluation in (("a", "1m"), ("b", "15s"), (None, "1m")):
                 text = fleet.config(exporters[cluster].address, evaluation)
-                servers[kind, cluster] = program(directory / f"{kind}-{cluster}", text)
+                servers[kind, cluster] = program(
+                    directory / f"{kind}-{cluster}", text, *flags)
             for cluster in ("a", "b"):
                 gateways[kind, cluster] = mesh.Gateway(
                     directory / f"{kind}-{cluster}", trust,
@@ -115,7 +137,8 @@ def start_fleets(tmp_path_factory):
             result.oracles[kind] = servers[kind, None]
         leaf = trust.leaf("hub", "hub")
         for backend, kinds in BACKENDS.items():
-            hub = result.hubs[backend] = fleet.Hub(directory, leaf, name=f"hub-{backend}")
+            hub = result.hubs[backend] = fleet.Hub(
+                directory, leaf, *FEATURES, name=f"hub-{backend}")
             for kind, cluster in zip(kinds, ("a", "b")):
                 hub.link(gateways[kind, cluster])
         fleet.start_all(stack, [*servers.values(), *gateways.values(), *result.hubs.values()])
@@ -209,6 +232,22 @@ def test_answers_as_one_server_with_all_the_data(fleets, query, exactness, kind,
         answer = ask(hub, query, fleets.data.start, moment)
         oracle = ask(fleets.oracles["ours"], query, fleets.data.start, moment)
         assert_same(answer, oracle, query, exactness)
+
+
+@pytest.mark.parametrize("kind", BETWEEN)
+@pytest.mark.parametrize("query,exactness", EXPERIMENTAL, ids=[query for query, _ in EXPERIMENTAL])
+def test_answers_experiments_as_one_server_with_all_the_data(fleets, query, exactness, kind):
+    for moment in BETWEEN[kind] + AT_EDGES[kind]:
+        oracle = ask(fleets.oracles["ours"], query, fleets.data.start, moment)
+        assert oracle["status"] == "success", oracle
+        assert_same(ask(fleets.hubs["ours"], query, fleets.data.start, moment), oracle, query,
+                    exactness)
+
+
+def test_what_a_stock_server_cannot_do_is_its_error(fleets):
+    answer = ask(fleets.hubs["mixed"], "mad_over_time(g[5m])", fleets.data.start, (1800,))
+    assert (answer["status"], answer["errorType"]) == ("error", "execution")
+    assert answer["error"].startswith('cluster "a": ') and "mad_over_time" in answer["error"]
 
 
 def test_the_data_is_what_the_queries_are_about(fleets):

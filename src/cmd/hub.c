@@ -4,6 +4,7 @@
 #include "cmd/hub.h"
 
 #include "base/log.h"
+#include "cmd/features.h"
 #include "cmd/web.h"
 #include "hub/hub.h"
 #include "io/file.h"
@@ -33,6 +34,7 @@ struct hub_flags {
 	int64_t samples_max;
 	uint64_t query_bytes_max;
 	uint64_t process_bytes_max;
+	struct flag_list features;
 	const char *log_level;
 };
 
@@ -73,6 +75,9 @@ static const struct flag rows[] = {
 		"Memory of one query."),
 	ROW(BYTES, process_bytes_max, "query.max-memory", "SIZE", "4GB",
 		"Memory of all queries together."),
+	ROW(LIST, features, "enable-feature", "NAME,...", NULL,
+		"Features of Prometheus to switch on, which every cluster asked must have too; may "
+		"be repeated. Unknown ones are logged."),
 	ROW(TEXT, log_level, "log.level", "LEVEL", "info", "debug, info, warn or error."),
 };
 
@@ -149,11 +154,13 @@ static int open_links(struct hub_process *process, struct err *err) {
 
 static void make_hub(struct hub_process *process) {
 	const struct hub_flags *flags = process->flags;
-	const struct engine_options engine = { .lookback_ms = flags->lookback_ms,
+	struct engine_options engine = { .lookback_ms = flags->lookback_ms,
 		.default_subquery_step_ms = flags->subquery_step_ms,
 		.samples_max = (uint64_t)flags->samples_max,
 		.query_bytes_max = flags->query_bytes_max,
 		.process_bytes_max = flags->process_bytes_max };
+	/* Names that are removed late in the clusters would be gone before our part of a query. */
+	features_enable(&flags->features, &engine.parse, NULL);
 	process->engine = engine_new(&engine, clock_system());
 	link_transport_init(&process->transport, process->links);
 	const struct hub_options hub = {

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "cmd/features.h"
 #include "io/system.h"
 
 #include <malloc.h>
@@ -119,29 +120,6 @@ static void open_database(void *context) {
 	CHECK(loop_post(monitor->loop, on_opened, monitor));
 }
 
-/* Switches on one feature; unknown ones are only logged, since charts pass old names. */
-static void enable_feature(struct engine_options *options, struct str name) {
-	const struct {
-		const char *name;
-		bool *option;
-	} known[] = {
-		{ "promql-experimental-functions", &options->parse.experimental_functions },
-		{ "promql-extended-range-selectors", &options->parse.extended_range_selectors },
-		{ "promql-binop-fill-modifiers", &options->parse.binop_fill_modifiers },
-		{ "promql-delayed-name-removal", &options->delayed_name_removal },
-	};
-	for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
-		if (str_equal(name, str_of(known[i].name))) {
-			*known[i].option = true;
-			log_info("feature enabled", KV_STR("feature", name));
-			return;
-		}
-	}
-	if (name.len > 0) {
-		log_warn("unknown option for --enable-feature", KV_STR("option", name));
-	}
-}
-
 static void make_engine(struct monitor *monitor) {
 	const struct monitor_flags *flags = monitor->flags;
 	struct engine_options options = {
@@ -151,12 +129,7 @@ static void make_engine(struct monitor *monitor) {
 		.query_bytes_max = flags->query_bytes_max,
 		.process_bytes_max = flags->process_bytes_max,
 	};
-	for (size_t i = 0; i < flags->features.count; i++) {
-		struct str rest = str_of(flags->features.items[i]);
-		while (rest.ptr) {
-			enable_feature(&options, str_trim(str_cut(&rest, ',')));
-		}
-	}
+	features_enable(&flags->features, &options.parse, &options.delayed_name_removal);
 	monitor->engine = engine_new(&options, clock_system());
 	/* Its store and documents come with the database; until then nobody is let in. */
 	local_source_init(&monitor->source, monitor->engine, NULL, NULL, NULL);
