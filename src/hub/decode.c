@@ -286,8 +286,8 @@ static void decode_notes(struct json_value root, const char *key, bool is_info,
 
 static int decode_data(struct json_value data, const struct decode_options *options,
 	struct arena *arena, struct query_result *out, struct err *err) {
-	struct json_value type;
-	struct json_value result;
+	struct json_value type = { 0 };
+	struct json_value result = { 0 };
 	if (!json_member(data, STR("resultType"), &type) ||
 		!json_member(data, STR("result"), &result)) {
 		return err_set(err, ERR_CORRUPT, "answer: no resultType or result");
@@ -364,7 +364,7 @@ int decode_query(struct str body, int status, const struct decode_options *optio
 int decode_strings(
 	struct str body, int status, struct arena *arena, struct str_list *out, struct err *err) {
 	struct json_document *document = NULL;
-	struct json_value data;
+	struct json_value data = { 0 };
 	struct json_value item;
 	int rc = decode_open(body, status, &document, &data, err);
 	if (rc < 0) {
@@ -388,7 +388,7 @@ int decode_strings(
 int decode_series(struct str body, int status, const struct decode_options *options,
 	struct arena *arena, struct labels_list *out, struct err *err) {
 	struct json_document *document = NULL;
-	struct json_value data;
+	struct json_value data = { 0 };
 	struct json_value item;
 	int rc = decode_open(body, status, &document, &data, err);
 	if (rc < 0) {
