@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define EXIT_USAGE 2
 #define NAME_LEN_MAX 200
 
 struct demo_flags {
@@ -39,12 +38,6 @@ static const struct flag demo_rows[] = {
 	FLAG_BOOL_ROW(struct demo_flags, clean, "clean",
 		"Remove the state of a demo that has ended, and do nothing else."),
 };
-
-static int fail(const struct command *command, const struct err *err) {
-	(void)fflush(stdout);
-	(void)fprintf(stderr, "atoll %s: %s\n", command->name, err->text);
-	return err->code == ERR_INVAL ? EXIT_USAGE : EXIT_FAILURE;
-}
 
 /* The folder that was named, or where programs keep their state. */
 static int find_folder(const char *named, struct buf *out, struct err *err) {
@@ -109,7 +102,7 @@ static int run_demo(const void *config, char **args, size_t arg_count) {
 	if (rc == 0) {
 		rc = flags->clean ? clean(options.folder, &err) : demo_run(&options, &err);
 	}
-	return rc < 0 ? fail(&demo_command, &err) : EXIT_SUCCESS;
+	return rc < 0 ? command_fail(&demo_command, &err) : EXIT_SUCCESS;
 }
 
 const struct command demo_command = {
@@ -148,7 +141,7 @@ static int send(const struct command *command, const char *verb, const char *arg
 	if (rc == 0) {
 		rc = control_send(buf_text(&folder), buf_str(&line), &err);
 	}
-	return rc < 0 ? fail(command, &err) : EXIT_SUCCESS;
+	return rc < 0 ? command_fail(command, &err) : EXIT_SUCCESS;
 }
 
 static int send_argument(const struct command *command, const char *verb, const void *config,
@@ -157,11 +150,11 @@ static int send_argument(const struct command *command, const char *verb, const 
 	if (arg_count != 1) {
 		(void)err_set(&err, ERR_INVAL, "needs one argument: atoll %s %s", command->name,
 			command->arguments);
-		return fail(command, &err);
+		return command_fail(command, &err);
 	}
 	if (strlen(args[0]) > NAME_LEN_MAX || strpbrk(args[0], " \n")) {
 		(void)err_set(&err, ERR_INVAL, "\"%.200s\" is no name", args[0]);
-		return fail(command, &err);
+		return command_fail(command, &err);
 	}
 	return send(command, verb, args[0], config);
 }

@@ -5,6 +5,8 @@
 #include "promql/duration.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HELP_COLUMN 36
@@ -247,6 +249,12 @@ static void help_flag(const struct flag *flag, struct buf *out) {
 		buf_printf(&text, " Default: %s.", flag->default_text);
 	}
 	wrap(buf_text(&text), HELP_COLUMN, out);
+}
+
+int command_fail(const struct command *command, const struct err *err) {
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "atoll %s: %s\n", command->name, err->text);
+	return err->code == ERR_INVAL ? EXIT_USAGE : EXIT_FAILURE;
 }
 
 void flags_help(const struct command *command, struct buf *out) {

@@ -80,6 +80,13 @@ struct command {
 MUST_USE int flags_parse(const struct command *command, int argc, char **argv, void *config,
 	size_t *arg_count, struct err *err);
 
+/* The exit code of a command that was used wrongly. */
+#define EXIT_USAGE 2
+
+/* Says on standard error why the command failed. Returns its exit code: EXIT_USAGE for ERR_INVAL,
+ * else EXIT_FAILURE. */
+int command_fail(const struct command *command, const struct err *err);
+
 /* Appends the text of --help. */
 void flags_help(const struct command *command, struct buf *out);
 /* Appends a man page (section 1, man(7) macros). */

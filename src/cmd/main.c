@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXIT_USAGE 2
-
 static void print(FILE *to, struct buf *text) {
 	(void)fwrite(text->ptr, 1, text->len, to);
 	buf_deinit(text);

@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define EXIT_USAGE 2
-
 struct matrix_flags {
 	uint64_t bytes_max;
 };

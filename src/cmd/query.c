@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define EXIT_USAGE 2
 /* Of a range that says nothing else. */
 #define RANGE_DEFAULT_MS (INT64_C(3600) * 1000)
 #define STEPS_DEFAULT 250
@@ -85,16 +84,10 @@ static void add_common(const struct query_flags *flags, struct buf *form) {
 	buf_printf(form, "%slimit=%lld", form->len > 0 ? "&" : "", (long long)flags->limit);
 }
 
-static int fail(const struct command *command, const struct err *err) {
-	(void)fflush(stdout);
-	(void)fprintf(stderr, "atoll %s: %s\n", command->name, err->text);
-	return err->code == ERR_INVAL ? EXIT_USAGE : EXIT_FAILURE;
-}
-
 static int usage(const struct command *command) {
 	struct err err = { 0 };
 	(void)err_set(&err, ERR_INVAL, "needs %s; --help says more", command->arguments);
-	return fail(command, &err);
+	return command_fail(command, &err);
 }
 
 /* Asks and prints. Returns the exit code. */
@@ -108,7 +101,7 @@ static int ask(const struct command *command, const struct query_flags *flags, c
 	if (rc >= 0) {
 		rc = query_print(buf_str(&body), flags->json, &err);
 	}
-	return rc < 0 ? fail(command, &err) : EXIT_SUCCESS;
+	return rc < 0 ? command_fail(command, &err) : EXIT_SUCCESS;
 }
 
 /* A query with the time-out that the server shall keep. */
@@ -179,7 +172,7 @@ static int run_range(const void *config, char **args, size_t arg_count) {
 	}
 	begin_query(flags, args[1], &form);
 	if (add_range(flags, &form, &err) < 0) {
-		return fail(&query_range_command, &err);
+		return command_fail(&query_range_command, &err);
 	}
 	return ask(&query_range_command, flags, args[0], "/query_range", &form);
 }

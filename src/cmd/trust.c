@@ -57,7 +57,8 @@ static int init_anchor(const struct init_flags *flags, struct err *err) {
 static int run_init(const void *config, char **args, size_t arg_count) {
 	(void)args, (void)arg_count;
 	struct err err = { 0 };
-	return init_anchor(config, &err) < 0 ? trust_fail(&trust_init_command, &err) : EXIT_SUCCESS;
+	return init_anchor(config, &err) < 0 ? command_fail(&trust_init_command, &err)
+					     : EXIT_SUCCESS;
 }
 
 static const struct flag init_rows[] = {
@@ -119,7 +120,7 @@ static int make_issuer(const struct issuer_flags *flags, struct err *err) {
 static int run_issuer(const void *config, char **args, size_t arg_count) {
 	(void)args, (void)arg_count;
 	struct err err = { 0 };
-	return make_issuer(config, &err) < 0 ? trust_fail(&trust_issuer_command, &err)
+	return make_issuer(config, &err) < 0 ? command_fail(&trust_issuer_command, &err)
 					     : EXIT_SUCCESS;
 }
 
@@ -182,7 +183,7 @@ static int sign_leaf(const struct sign_flags *flags, struct err *err) {
 static int run_sign(const void *config, char **args, size_t arg_count) {
 	(void)args, (void)arg_count;
 	struct err err = { 0 };
-	return sign_leaf(config, &err) < 0 ? trust_fail(&trust_sign_command, &err) : EXIT_SUCCESS;
+	return sign_leaf(config, &err) < 0 ? command_fail(&trust_sign_command, &err) : EXIT_SUCCESS;
 }
 
 static const struct flag sign_rows[] = {

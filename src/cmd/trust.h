@@ -12,7 +12,4 @@ extern const struct command trust_sign_command;
 extern const struct command trust_keep_command;
 extern const struct command trust_inspect_command;
 
-/* Prints why a command failed; returns its exit code. */
-int trust_fail(const struct command *command, const struct err *err);
-
 #endif

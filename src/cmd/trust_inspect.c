@@ -87,7 +87,7 @@ static int run_inspect(const void *config, char **args, size_t arg_count) {
 	struct err err = { 0 };
 	if (arg_count == 0) {
 		(void)err_set(&err, ERR_INVAL, "name files or directories to read");
-		return trust_fail(&trust_inspect_command, &err);
+		return command_fail(&trust_inspect_command, &err);
 	}
 	int exit_code = EXIT_SUCCESS;
 	for (size_t i = 0; i < arg_count; i++) {
@@ -97,7 +97,7 @@ static int run_inspect(const void *config, char **args, size_t arg_count) {
 		int rc = path_exists(buf_text(&inside)) ? inspect_directory(args[i], &err)
 							: inspect_file(args[i], &text, &err);
 		if (rc < 0) {
-			exit_code = trust_fail(&trust_inspect_command, &err);
+			exit_code = command_fail(&trust_inspect_command, &err);
 		}
 	}
 	return exit_code;

@@ -10,13 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define EXIT_USAGE 2
-
-int trust_fail(const struct command *command, const struct err *err) {
-	(void)fprintf(stderr, "atoll %s: %s\n", command->name, err->text);
-	return err->code == ERR_INVAL ? EXIT_USAGE : EXIT_FAILURE;
-}
-
 struct keep_flags {
 	const char *issuer;
 	int64_t lifetime_ms;
@@ -31,7 +24,7 @@ static int run_keep(const void *config, char **args, size_t arg_count) {
 	struct err err = { 0 };
 	if (arg_count == 0) {
 		(void)err_set(&err, ERR_INVAL, "name the directories of the leaves to renew");
-		return trust_fail(&trust_keep_command, &err);
+		return command_fail(&trust_keep_command, &err);
 	}
 	log_set_role("trust");
 	struct loop *loop = loop_new(clock_system());
@@ -52,7 +45,7 @@ static int run_keep(const void *config, char **args, size_t arg_count) {
 	}
 	keeper_stop(keeper);
 	loop_free(loop);
-	return rc < 0 ? trust_fail(&trust_keep_command, &err) : EXIT_SUCCESS;
+	return rc < 0 ? command_fail(&trust_keep_command, &err) : EXIT_SUCCESS;
 }
 
 static const struct flag keep_rows[] = {
