@@ -83,6 +83,23 @@ void series_set_close(struct series_set *set) {
 	}
 }
 
+bool series_set_is_shareable(struct series_set *set) {
+	return set->ops->fork != NULL;
+}
+
+size_t series_set_count(struct series_set *set) {
+	return set->ops->count(set);
+}
+
+void series_set_seek(struct series_set *set, size_t index) {
+	set->ops->seek(set, index);
+}
+
+int series_set_fork(
+	struct series_set *set, struct arena *arena, struct series_set **out, struct err *err) {
+	return set->ops->fork(set, arena, out, err);
+}
+
 int store_label_names(struct store *store, const struct select_request *request,
 	struct arena *arena, struct str_list *out, struct err *err) {
 	return store->ops->label_names(store, request, arena, out, err);

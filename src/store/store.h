@@ -71,6 +71,14 @@ struct select_request {
 	bool sorted;                  /* Series come in labels_cmp order. */
 	size_t limit;                 /* At most this many series; 0: all. */
 	const _Atomic bool *canceled; /* Checked now and then; may be NULL. */
+	/*
+	 * Of each series' labels only these names (borrowed) and __name__ are needed, so that a
+	 * store may leave out others. Not of a series that has __type__ or __unit__: then all are,
+	 * to tell it from one that differs only there.
+	 */
+	const struct str *wanted;
+	size_t wanted_count;
+	bool is_projected; /* 'wanted' is meant. */
 };
 
 struct series_set;
@@ -80,6 +88,11 @@ struct series_set_ops {
 	/* Replaces 'column' with the current series' samples in range. Returns 0 or an error. */
 	int (*read)(struct series_set *set, struct sample_column *column, struct err *err);
 	void (*close)(struct series_set *set);
+	/* For walks that several threads share; all NULL where that is not possible. */
+	size_t (*count)(struct series_set *set);
+	void (*seek)(struct series_set *set, size_t index);
+	int (*fork)(struct series_set *set, struct arena *arena, struct series_set **out,
+		struct err *err);
 };
 
 /* A walk over series. Owned by one thread at a time. */
@@ -123,6 +136,20 @@ MUST_USE int series_set_next(struct series_set *set, struct err *err);
 MUST_USE int series_set_read(struct series_set *set, struct sample_column *column, struct err *err);
 /* Ends the walk; NULL is fine. */
 void series_set_close(struct series_set *set);
+
+/* Whether the walk can be shared out: then the next three may be used. */
+bool series_set_is_shareable(struct series_set *set);
+/* How many series there are, those already walked included. */
+size_t series_set_count(struct series_set *set);
+/* Goes to where the next series is number 'index' of all, at most series_set_count(). */
+void series_set_seek(struct series_set *set, size_t index);
+/*
+ * Another walk over the same series in the same order, at its beginning, for use by another thread
+ * while 'set' goes on; its labels live in 'arena'. Any thread may fork, all at once; 'set' must be
+ * closed last. Returns 0 or ERR_LIMIT.
+ */
+MUST_USE int series_set_fork(
+	struct series_set *set, struct arena *arena, struct series_set **out, struct err *err);
 
 /* The label names that occur in series that match; without matchers, in all. Sorted. */
 MUST_USE int store_label_names(struct store *store, const struct select_request *request,

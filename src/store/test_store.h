@@ -2,7 +2,7 @@
  * A store over arrays, for tests: series are kept in the order in which they were added.
  *
  * Label sets that a walk gives live in the arena given to select, as with any store, so that a
- * sanitizer sees who keeps them longer. Counts what is open. One thread.
+ * sanitizer sees who keeps them longer. Counts what is open. Any thread may walk while none adds.
  */
 #ifndef STORE_TEST_STORE_H
 #define STORE_TEST_STORE_H
@@ -25,8 +25,9 @@ struct test_store {
 	struct test_series **series;
 	size_t count;
 	size_t capacity;
-	size_t open_sets;
-	size_t read_samples;
+	/* Relaxed: counts, looked at when nobody walks. */
+	_Atomic size_t open_sets;
+	_Atomic size_t read_samples;
 };
 
 struct test_set {
@@ -37,7 +38,32 @@ struct test_set {
 	struct test_series **series; /* Those that match. */
 	size_t count;
 	size_t next;
+	bool is_fork; /* 'series' is another set's. */
 };
+
+/* What is left of a label set. */
+static inline struct labels test_set_project(
+	const struct test_set *own, const struct labels *labels) {
+	struct labels copy = labels_copy(own->arena, labels);
+	struct label *pairs = ARENA_NEW(own->arena, struct label, copy.count);
+	size_t kept = 0;
+
+	if (!own->request.is_projected || labels_get(labels, STR("__type__")).len > 0 ||
+		labels_get(labels, STR("__unit__")).len > 0) {
+		return copy;
+	}
+	for (size_t i = 0; i < copy.count; i++) {
+		bool is_wanted = str_equal(copy.pairs[i].name, LABEL_NAME);
+
+		for (size_t k = 0; k < own->request.wanted_count; k++) {
+			is_wanted |= str_equal(copy.pairs[i].name, own->request.wanted[k]);
+		}
+		if (is_wanted) {
+			pairs[kept++] = copy.pairs[i];
+		}
+	}
+	return (struct labels){ pairs, kept };
+}
 
 static inline int test_set_next(struct series_set *set, struct err *err) {
 	struct test_set *own = CONTAINER_OF(set, struct test_set, set);
@@ -48,7 +74,7 @@ static inline int test_set_next(struct series_set *set, struct err *err) {
 	if (own->next == own->count) {
 		return 0;
 	}
-	set->labels = labels_copy(own->arena, &own->series[own->next++]->labels);
+	set->labels = test_set_project(own, &own->series[own->next++]->labels);
 	return 1;
 }
 
@@ -72,16 +98,44 @@ static inline int test_set_read(
 			sample_column_add(column, from->times_ms[i], from->values[i]);
 		}
 	}
-	own->store->read_samples += column->count;
+	atomic_fetch_add_explicit(&own->store->read_samples, column->count, memory_order_relaxed);
 	return 0;
 }
 
 static inline void test_set_close(struct series_set *set) {
 	struct test_set *own = CONTAINER_OF(set, struct test_set, set);
 
-	own->store->open_sets--;
-	free(own->series);
+	atomic_fetch_sub_explicit(&own->store->open_sets, 1, memory_order_relaxed);
+	if (!own->is_fork) {
+		free(own->series);
+	}
 	free(own);
+}
+
+static inline size_t test_set_count(struct series_set *set) {
+	return CONTAINER_OF(set, struct test_set, set)->count;
+}
+
+static inline void test_set_seek(struct series_set *set, size_t index) {
+	CONTAINER_OF(set, struct test_set, set)->next = index;
+}
+
+static inline int test_set_fork(
+	struct series_set *set, struct arena *arena, struct series_set **out, struct err *err) {
+	const struct test_set *own = CONTAINER_OF(set, struct test_set, set);
+	struct test_set *fork = MEMORY_NEW(struct test_set, 1);
+
+	(void)err;
+	*fork = (struct test_set){ .set = { .ops = set->ops },
+		.store = own->store,
+		.request = own->request,
+		.arena = arena,
+		.series = own->series,
+		.count = own->count,
+		.is_fork = true };
+	atomic_fetch_add_explicit(&own->store->open_sets, 1, memory_order_relaxed);
+	*out = &fork->set;
+	return 0;
 }
 
 static inline int test_series_cmp(const void *a, const void *b) {
@@ -91,7 +145,8 @@ static inline int test_series_cmp(const void *a, const void *b) {
 
 static inline int test_store_select(struct store *store, const struct select_request *request,
 	struct arena *arena, struct series_set **out, struct err *err) {
-	static const struct series_set_ops ops = { test_set_next, test_set_read, test_set_close };
+	static const struct series_set_ops ops = { test_set_next, test_set_read, test_set_close,
+		test_set_count, test_set_seek, test_set_fork };
 	struct test_store *own = CONTAINER_OF(store, struct test_store, store);
 	struct test_set *set = MEMORY_NEW(struct test_set, 1);
 
@@ -111,7 +166,7 @@ static inline int test_store_select(struct store *store, const struct select_req
 	if (request->sorted && set->count > 1) {
 		qsort(set->series, set->count, sizeof(struct test_series *), test_series_cmp);
 	}
-	own->open_sets++;
+	atomic_fetch_add_explicit(&own->open_sets, 1, memory_order_relaxed);
 	*out = &set->set;
 	return 0;
 }

@@ -20,8 +20,10 @@
 static const struct series_set_ops set_ops;
 
 static void set_free(struct tsdb_set *set) {
-	epochs_leave(&set->db->epochs, &set->reader);
-	free(set->views);
+	if (!set->is_fork) {
+		epochs_leave(&set->db->epochs, &set->reader);
+		free(set->views);
+	}
 	free(set->copies.keys);
 	free(set->copies.labels);
 	free(set->chain);
@@ -147,6 +149,38 @@ static int views_build(struct tsdb *db, const struct select_request *request, st
 	return select_check(request->canceled, err);
 }
 
+/* The number of a label's name; UINT32_MAX if no series has it. */
+static uint32_t name_number(struct tsdb *db, struct str name) {
+	uint32_t number = 0;
+	bool is_known;
+
+	lock_take(&db->index_lock);
+	is_known = index_name_find(&db->index, name, &number);
+	lock_drop(&db->index_lock);
+	return is_known ? number : UINT32_MAX;
+}
+
+static int projection_build(struct tsdb_set *set, const struct select_request *request,
+	struct arena *arena, struct err *err) {
+	struct projection *wanted = &set->wanted;
+
+	if (!request->is_projected) {
+		return 0;
+	}
+	wanted->names = ARENA_TRY_NEW(arena, uint32_t, request->wanted_count + 1, err);
+	if (!wanted->names) {
+		return ERR_LIMIT;
+	}
+	wanted->is_on = true;
+	wanted->type = name_number(set->db, STR("__type__"));
+	wanted->unit = name_number(set->db, STR("__unit__"));
+	wanted->names[wanted->count++] = name_number(set->db, LABEL_NAME);
+	for (size_t i = 0; i < request->wanted_count; i++) {
+		wanted->names[wanted->count++] = name_number(set->db, request->wanted[i]);
+	}
+	return 0;
+}
+
 int head_select(struct store *store, const struct select_request *request, struct arena *arena,
 	struct series_set **out, struct err *err) {
 	struct tsdb *db = CONTAINER_OF(store, struct tsdb, store);
@@ -162,6 +196,8 @@ int head_select(struct store *store, const struct select_request *request, struc
 	epochs_enter(&db->epochs, &set->reader);
 	set->first_chunk = chunk_list_first(&db->list);
 	rc = views_build(db, request, arena, set, err);
+	/* After the views: names that are new since then are of no series in them. */
+	rc = rc < 0 ? rc : projection_build(set, request, arena, err);
 	if (rc < 0) {
 		set_free(set);
 		return rc;
@@ -239,29 +275,96 @@ static int copies_get(struct tsdb_set *set, uint32_t pair, struct label *out, st
 	return 0;
 }
 
+static bool is_wanted(const struct projection *wanted, uint32_t name) {
+	for (size_t i = 0; i < wanted->count; i++) {
+		if (wanted->names[i] == name) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Puts the pairs that are needed into 'out', which has room for all, and returns how many. */
+static size_t pairs_project(
+	const struct tsdb_set *set, const struct series *series, uint32_t *out) {
+	const struct projection *wanted = &set->wanted;
+	size_t all = series_pair_count(series);
+	bool needs_all = !wanted->is_on;
+	size_t count = 0;
+
+	for (size_t i = 0; i < all && !needs_all; i++) {
+		uint32_t name = index_pair(&set->db->index, series->pairs[i])->name;
+
+		needs_all = name == wanted->type || name == wanted->unit;
+		if (is_wanted(wanted, name)) {
+			out[count++] = series->pairs[i];
+		}
+	}
+	if (needs_all) {
+		memcpy(out, series->pairs, all * sizeof(*out));
+		return all;
+	}
+	return count;
+}
+
 static int set_next(struct series_set *base, struct err *err) {
 	struct tsdb_set *set = CONTAINER_OF(base, struct tsdb_set, base);
-	const struct series *series;
-	struct label *pairs;
+	uint32_t pairs[LABELS_COUNT_MAX];
+	size_t count;
+	struct label *labels;
 	int rc = set->at % 64 == 0 ? select_check(set->canceled, err) : 0;
 
 	if (rc < 0 || set->at == set->count) {
 		return rc;
 	}
-	series = series_at(set->db, set->views[set->at].slot);
-	pairs = ARENA_TRY_NEW(set->arena, struct label, series_pair_count(series), err);
-	if (!pairs) {
+	count = pairs_project(set, series_at(set->db, set->views[set->at].slot), pairs);
+	labels = ARENA_TRY_NEW(set->arena, struct label, count, err);
+	if (!labels) {
 		return ERR_LIMIT;
 	}
-	for (size_t i = 0; i < series_pair_count(series); i++) {
-		rc = copies_get(set, series->pairs[i], &pairs[i], err);
+	for (size_t i = 0; i < count; i++) {
+		rc = copies_get(set, pairs[i], &labels[i], err);
 		if (rc < 0) {
 			return rc;
 		}
 	}
-	base->labels = (struct labels){ pairs, series_pair_count(series) };
+	base->labels = (struct labels){ labels, count };
 	set->at++;
 	return 1;
+}
+
+static size_t set_count(struct series_set *base) {
+	return CONTAINER_OF(base, struct tsdb_set, base)->count;
+}
+
+static void set_seek(struct series_set *base, size_t index) {
+	struct tsdb_set *set = CONTAINER_OF(base, struct tsdb_set, base);
+
+	CHECK(index <= set->count);
+	set->at = index;
+}
+
+static int set_fork(
+	struct series_set *base, struct arena *arena, struct series_set **out, struct err *err) {
+	const struct tsdb_set *set = CONTAINER_OF(base, struct tsdb_set, base);
+	struct tsdb_set *fork = MEMORY_NEW(struct tsdb_set, 1);
+
+	(void)err;
+	*fork = (struct tsdb_set){
+		.base = { .ops = &set_ops },
+		.db = set->db,
+		.first_chunk = set->first_chunk,
+		.arena = arena,
+		.canceled = set->canceled,
+		.min_ms = set->min_ms,
+		.max_ms = set->max_ms,
+		.views = set->views,
+		.is_fork = true,
+		.count = set->count,
+		.wanted = set->wanted,
+	};
+	*out = &fork->base;
+	return 0;
 }
 
 /* Unpacks 'count' samples of a chunk to the end of the column, then drops those out of range. */
@@ -411,6 +514,9 @@ static const struct series_set_ops set_ops = {
 	.next = set_next,
 	.read = set_read,
 	.close = set_close,
+	.count = set_count,
+	.seek = set_seek,
+	.fork = set_fork,
 };
 
 const struct store_ops head_store_ops = {

@@ -22,6 +22,15 @@ struct copies {
 	size_t capacity;
 };
 
+/* Which labels a select needs, by the numbers of their names. */
+struct projection {
+	bool is_on;
+	uint32_t *names; /* In the query's arena. */
+	size_t count;
+	uint32_t type; /* The numbers of __type__ and __unit__; UINT32_MAX: there are none. */
+	uint32_t unit;
+};
+
 struct tsdb_set {
 	struct series_set base;
 	struct tsdb *db;
@@ -31,9 +40,11 @@ struct tsdb_set {
 	const _Atomic bool *canceled;
 	int64_t min_ms;
 	int64_t max_ms;
-	struct view *views;
+	struct view *views; /* Of the set that this one is a fork of, if it is. */
+	bool is_fork;
 	size_t count;
-	size_t at; /* The current one + 1. */
+	size_t at;                /* The current one + 1. */
+	struct projection wanted; /* Labels that are not left out. */
 	struct copies copies;
 	uint32_t *chain; /* Scratch: full chunks of one series, newest first. */
 	size_t chain_capacity;
