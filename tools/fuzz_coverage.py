@@ -11,6 +11,7 @@ PARSERS = {
     "chunk": ["xor"],
     "http": ["h1"],
     "promql": ["parse", "eval"],
+    "promqltest": ["script"],
     "config": ["config"],
     "tsdb": ["wal", "head_chunks"],
     "cxx": ["json"],

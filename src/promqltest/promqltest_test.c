@@ -1,0 +1,109 @@
+/*
+ * Runs scripts of PromQL tests: our own in testdata/, and Prometheus' conformance suite where
+ * ATOLL_TESTDATA has it. Each evaluation counts as a test. ONLY_FILE and ONLY_LINE choose one.
+ */
+#include "promqltest/promqltest.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+#include "base/test.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OWN_SCRIPTS "src/promqltest/testdata"
+
+static char *read_file(const char *path, size_t *len) {
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat info;
+	char *text;
+
+	CHECK(fd >= 0 && fstat(fd, &info) == 0);
+	text = MEMORY_NEW(char, (size_t)info.st_size + 1);
+	CHECK(read(fd, text, (size_t)info.st_size) == info.st_size);
+	(void)close(fd);
+	*len = (size_t)info.st_size;
+	return text;
+}
+
+static void run_file(const char *path, bool delayed, struct promqltest_count *total) {
+	const char *only_line = getenv("ONLY_LINE"); // NOLINT(concurrency-mt-unsafe)
+	const struct promqltest_options options = { .parse = { true, true, true },
+		.delayed_name_removal = delayed,
+		.only_line = only_line ? strtoul(only_line, NULL, 10) : 0 };
+	AUTO(buf_deinit) struct buf out = { 0 };
+	struct promqltest_count count = { 0 };
+	struct err err = { 0 };
+	size_t len;
+	char *text = read_file(path, &len);
+
+	if (promqltest_run(path, (struct str){ text, len }, &options, &out, &count, &err) < 0) {
+		buf_printf(&out, "%s\n", err.text);
+		count.failed++;
+	}
+	free(text);
+	(void)printf("%s%s%s: %zu passed, %zu failed, %zu skipped\n", buf_text(&out), path,
+		delayed ? "" : " (names dropped at once)", count.passed, count.failed,
+		count.skipped);
+	total->passed += count.passed;
+	total->failed += count.failed;
+	total->skipped += count.skipped;
+}
+
+static int is_script(const struct dirent *entry) {
+	return str_ends(str_of(entry->d_name), STR(".test"));
+}
+
+/* Our own scripts hold in either mode of name removal, unless they are about one. */
+static bool runs_in_mode(const char *name, bool is_own, bool delayed) {
+	if (str_starts(str_of(name), STR("delayed_"))) {
+		return delayed;
+	}
+	if (str_starts(str_of(name), STR("at_once_"))) {
+		return !delayed;
+	}
+	return is_own || delayed;
+}
+
+static void run_folder(const char *folder, bool is_own, struct promqltest_count *total) {
+	const char *only = getenv("ONLY_FILE"); // NOLINT(concurrency-mt-unsafe)
+	struct dirent **entries;
+	int count = scandir(folder, &entries, is_script, alphasort);
+
+	CHECK(count >= 0);
+	for (int i = 0; i < count; i++) {
+		AUTO(buf_deinit) struct buf path = { 0 };
+
+		buf_printf(&path, "%s/%s", folder, entries[i]->d_name);
+		for (int delayed = 0; delayed < 2; delayed++) {
+			if (runs_in_mode(entries[i]->d_name, is_own, delayed) &&
+				(!only || strstr(entries[i]->d_name, only))) {
+				run_file(buf_text(&path), delayed, total);
+			}
+		}
+		free(entries[i]);
+	}
+	free((void *)entries);
+}
+
+int main(void) {
+	AUTO(buf_deinit) struct buf suite = { 0 };
+	struct promqltest_count total = { 0 };
+
+	run_folder(OWN_SCRIPTS, true, &total);
+	if (test_data()) {
+		buf_printf(&suite, "%s/promqltest", test_data());
+		run_folder(buf_text(&suite), false, &total);
+		(void)printf("SKIP %zu evaluations of Prometheus' suite: they need start "
+			     "timestamps, or what is not built yet\n",
+			total.skipped);
+	} else {
+		(void)printf("SKIP Prometheus' suite: ATOLL_TESTDATA is not set\n");
+		total.skipped++;
+	}
+	(void)printf(
+		"%zu passed, %zu failed, %zu skipped\n", total.passed, total.failed, total.skipped);
+	return total.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
