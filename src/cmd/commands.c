@@ -5,6 +5,7 @@
 #include "cmd/hub.h"
 #include "cmd/matrix.h"
 #include "cmd/monitor.h"
+#include "cmd/promqltest.h"
 #include "cmd/query.h"
 #include "cmd/trust.h"
 
@@ -16,6 +17,7 @@ static const struct command *const commands[] = {
 	&query_range_command,
 	&query_series_command,
 	&query_labels_command,
+	&promqltest_command,
 	&matrix_dump_command,
 	&trust_init_command,
 	&trust_issuer_command,

@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 static void enable(struct str name, struct parse_options *options, bool *delayed_name_removal) {
+	bool is_always_on;
 	const struct {
 		const char *name;
 		bool *option;
@@ -11,6 +12,8 @@ static void enable(struct str name, struct parse_options *options, bool *delayed
 		{ "promql-extended-range-selectors", &options->extended_range_selectors },
 		{ "promql-binop-fill-modifiers", &options->binop_fill_modifiers },
 		{ "promql-delayed-name-removal", delayed_name_removal },
+		/* Always on, as in Prometheus, which takes its name still. */
+		{ "promql-duration-expr", &is_always_on },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
 		if (known[i].option && str_equal(name, str_of(known[i].name))) {

@@ -182,6 +182,11 @@ static void format_result(const struct query_result *result, struct buf *out) {
 
 	switch (result->type) {
 	case VALUE_SCALAR:
+		buf_add_text(out, "the scalar");
+		for (size_t i = 0; i < result->steps.grid.count; i++) {
+			format_value(true, result->steps.columns[0].values[i], NULL, out);
+		}
+		break;
 	case VALUE_VECTOR:
 		for (size_t i = 0; i < result->steps.count; i++) {
 			buf_add_text(out, i > 0 ? ", " : "");

@@ -29,7 +29,7 @@ struct promqltest_count {
 
 /*
  * Runs the script 'text'; 'name' is what messages call it. Appends a line per failing evaluation to
- * 'out' ("NAME:LINE: QUERY: expected ..., got ...") and adds to 'count'. Returns 0; ERR_INVAL
+ * 'out' ("NAME:LINE: expected ..., got ...: QUERY ...") and adds to 'count'. Returns 0; ERR_INVAL
  * ("NAME:LINE: ...") for a script that is not well-formed, then nothing was run; or
  * ERR_LIMIT for one that is too large. Any thread; blocks until all is done.
  */

@@ -137,9 +137,9 @@ static void take_middle(struct query_result *result) {
 
 static enum outcome report(const struct runner *runner, const struct script_eval *eval,
 	const struct variant *variant, struct str why) {
-	buf_printf(runner->out, "%s:%zu: %.*s%s%s (at %lld ms): %.*s\n", runner->name, runner->line,
-		STR_ARG(eval->query), variant->is_pinned ? " with @" : "",
-		variant->in_range ? " in a range" : "", (long long)variant->time_ms, STR_ARG(why));
+	buf_printf(runner->out, "%s:%zu: %.*s: %.*s%s%s at %lld ms\n", runner->name, runner->line,
+		STR_ARG(why), STR_ARG(eval->query), variant->is_pinned ? " with @" : "",
+		variant->in_range ? " in a range" : "", (long long)variant->time_ms);
 	return FAILED;
 }
 

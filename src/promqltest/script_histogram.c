@@ -21,10 +21,11 @@ static bool cut_field(struct str *text, struct str *name, struct str *value) {
 		return false;
 	}
 	*name = str_cut(&rest, ':');
+	rest = rest.ptr ? rest : STR_EMPTY;
 	if (rest.len > 0 && rest.ptr[0] == '[') {
 		rest = str_from(rest, 1);
 		*value = str_cut(&rest, ']');
-		*text = rest;
+		*text = rest.ptr ? rest : STR_EMPTY;
 		return true;
 	}
 	while (end < rest.len && !isspace((unsigned char)rest.ptr[end])) {
