@@ -1,5 +1,7 @@
 #include "cmd/monitor.h"
 
+#include "promql/engine.h"
+
 #include "base/log.h"
 #include "cmd/monitor_process.h"
 
@@ -33,6 +35,8 @@ static const struct flag rows[] = {
 		"How long a query may take."),
 	ROW(INT, query_concurrency, "query.max-concurrency", "N", "20",
 		"Queries that run at once; more wait."),
+	ROW(INT, query_threads, "query.threads", "N", "0",
+		"Threads that may work on one query; 0: as many as there are processors."),
 	ROW(INT, samples_max, "query.max-samples", "N", "50000000",
 		"Most samples that one query may hold at once."),
 	ROW(BYTES, query_bytes_max, "query.max-memory-per-query", "SIZE", "1GB",
@@ -63,6 +67,10 @@ static int check_flags(const struct monitor_flags *flags, struct err *err) {
 		return err_set(err, ERR_INVAL,
 			"--query.max-concurrency must be 1 to 10000; --web.max-connections and "
 			"--query.max-samples more than 0");
+	}
+	if (flags->query_threads < 0 || flags->query_threads > ENGINE_THREADS_MAX) {
+		return err_set(
+			err, ERR_INVAL, "--query.threads must be 0 to %d", ENGINE_THREADS_MAX);
 	}
 	if (flags->lookback_ms < 1 || flags->query_timeout_ms < 1 || flags->retention_ms < 1) {
 		return err_set(err, ERR_INVAL,

@@ -19,6 +19,7 @@ struct monitor_flags {
 	int64_t lookback_ms;
 	int64_t query_timeout_ms;
 	int64_t query_concurrency;
+	int64_t query_threads;
 	int64_t samples_max;
 	uint64_t query_bytes_max;
 	uint64_t process_bytes_max;

@@ -128,6 +128,8 @@ static void make_engine(struct monitor *monitor) {
 		.samples_max = (uint64_t)flags->samples_max,
 		.query_bytes_max = flags->query_bytes_max,
 		.process_bytes_max = flags->process_bytes_max,
+		.threads = flags->query_threads > 0 ? (size_t)flags->query_threads
+						    : system_cpu_count(),
 	};
 	features_enable(&flags->features, &options.parse, &options.delayed_name_removal);
 	monitor->engine = engine_new(&options, clock_system());

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cmd/query.h"
 #include "io/fetch.h"
+#include "io/system.h"
 #include "source/local.h"
 #include "tsdb/tsdb.h"
 
@@ -70,12 +71,13 @@ static int ask_server(const struct query_place *place, const char *path, struct 
 /* Our own API over the database, as a monitor has it. */
 static int ask_database(struct tsdb *db, const struct query_place *place, const char *path,
 	struct str form, struct buf *body, struct err *err) {
-	static const struct engine_options options = {
+	const struct engine_options options = {
 		.lookback_ms = 300000,
 		.default_subquery_step_ms = 60000,
 		.samples_max = 50000000,
 		.query_bytes_max = UINT64_C(4) << 30,
 		.process_bytes_max = UINT64_C(4) << 30,
+		.threads = system_cpu_count(),
 		.parse = { true, true, true },
 	};
 	struct engine *engine = engine_new(&options, clock_system());

@@ -151,6 +151,10 @@ struct selector {
 	bool smoothed;
 	/* Of histograms only count and sum are looked at; filled in by engine_prepare. */
 	bool skips_buckets;
+	/* Of the series' labels only these matter to the query; likewise, and if 'is_projected'. */
+	const struct str *wanted;
+	size_t wanted_count;
+	bool is_projected;
 };
 
 struct function; /* promql/function.h: name, argument types, result type. */

@@ -145,6 +145,12 @@ static open_fn *const openers[FUNCTION_COUNT] = {
 	[FUNCTION_YEAR] = call_open_each,
 };
 
+bool call_is_by_series(const struct expr *call) {
+	open_fn *open = openers[call->u.call.function->id];
+
+	return open == call_open_each || open == call_open_range;
+}
+
 int call_open(struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out) {
 	open_fn *open = openers[call->u.call.function->id];
 

@@ -13,6 +13,10 @@ MUST_USE int call_open(
 /* Any call that gives a scalar, at each step. */
 MUST_USE int call_scalar(struct eval *ev, struct expr *call, const struct grid *grid, double *out);
 
+/* Whether the function makes one series of one, whatever the others are: those of range vectors and
+ * of each value by itself. */
+bool call_is_by_series(const struct expr *call);
+
 /*
  * Where argument 'index' stands, for notes. A subquery has no position: Prometheus puts its result
  * in its place first, and so says 1:1.

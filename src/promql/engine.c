@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/pool.h"
 
 #include <stdlib.h>
 
@@ -13,10 +14,14 @@
 #define QUERY_BYTES_SETTING "--query.max-memory-per-query"
 #define PROCESS_BYTES_SETTING "--query.max-memory"
 
+/* Helpers that queries have asked for and that have not come; a query asks again. */
+#define HELPERS_QUEUED_MAX 256
+
 struct engine {
 	struct engine_options options;
 	struct clock *clock;
 	struct budget budget; /* All queries'. */
+	struct pool *pool;    /* Helpers; NULL: none. */
 };
 
 struct engine *engine_new(const struct engine_options *options, struct clock *clock) {
@@ -25,11 +30,17 @@ struct engine *engine_new(const struct engine_options *options, struct clock *cl
 	engine->options = *options;
 	engine->clock = clock;
 	budget_init(&engine->budget, NULL, PROCESS_BYTES_SETTING, options->process_bytes_max);
+	CHECK(options->threads <= ENGINE_THREADS_MAX);
+	if (engine->options.threads > 1) {
+		engine->pool = pool_new(
+			"evaluate", THREAD_QUERY, engine->options.threads - 1, HELPERS_QUEUED_MAX);
+	}
 	return engine;
 }
 
 void engine_free(struct engine *engine) {
 	if (engine) {
+		pool_free(engine->pool);
 		budget_deinit(&engine->budget);
 		free(engine);
 	}
@@ -158,6 +169,8 @@ int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tr
 	ev.tree = tree;
 	ev.control = params->control;
 	ev.err = err;
+	ev.pool = engine->pool;
+	ev.threads = engine->options.threads;
 	ev.lookback_ms =
 		params->lookback_ms > 0 ? params->lookback_ms : engine->options.lookback_ms;
 	rc = eval_prepared(engine, &ev, params, arena, &made);

@@ -2,8 +2,9 @@
  * The engine: evaluates an expression tree over a store on a grid of times.
  *
  * A query charges every byte it holds to a budget under the engine's, stops within a bounded number
- * of samples when canceled, and never outlives its deadline. Any thread; one evaluation runs on the
- * thread that asks. Results live in the arena given.
+ * of samples when canceled, and never outlives its deadline. Any thread; an evaluation runs on the
+ * thread that asks, which other threads of the engine help when it is long. Results live in the
+ * arena given and do not depend on how many helped.
  */
 #ifndef PROMQL_ENGINE_H
 #define PROMQL_ENGINE_H
@@ -20,12 +21,22 @@
 /* Steps of one range query, as Prometheus' API limits them. */
 #define ENGINE_STEPS_MAX 11000
 
+/* Below so many samples and steps another thread costs more than it brings. */
+#define ENGINE_SPREAD_MIN 100000
+/* Most threads of one query. */
+#define ENGINE_THREADS_MAX 64
+
 struct engine_options {
 	int64_t lookback_ms;              /* --query.lookback-delta, 300000 */
 	int64_t default_subquery_step_ms; /* global evaluation_interval, 60000 */
 	uint64_t samples_max;     /* --query.max-samples: samples held at once, 50000000; 0: any */
 	uint64_t query_bytes_max; /* --query.max-memory-per-query */
 	uint64_t process_bytes_max; /* --query.max-memory */
+	size_t threads; /* --query.threads: that may work on one query; 0 is taken as 1, more
+			   than ENGINE_THREADS_MAX as that. */
+	/* Samples and steps, by estimate, from which on more than one does; 0: ENGINE_SPREAD_MIN.
+	 */
+	uint64_t spread_min;
 	struct parse_options parse;
 	bool delayed_name_removal; /* promql-delayed-name-removal */
 };

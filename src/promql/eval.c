@@ -1,5 +1,6 @@
 #include "promql/eval.h"
 
+#include "promql/gather.h"
 #include "promql/histogram.h"
 
 #include "base/check.h"
@@ -16,6 +17,7 @@ void eval_init(struct eval *ev, struct engine *engine) {
 }
 
 void eval_deinit(struct eval *ev) {
+	gather_free(ev->gathers);
 	for (struct leaf *leaf = ev->leaves; leaf; leaf = leaf->next) {
 		leaf_close(ev, leaf);
 	}

@@ -23,7 +23,9 @@
  * millisecond. */
 #define EVAL_WORK_MAX 200000
 
+struct gather;
 struct leaf;
+struct pool;
 struct table;
 
 /* One evaluation of a query. */
@@ -36,9 +38,16 @@ struct eval {
 	struct err *err;               /* The caller's. */
 	struct budget budget;
 	struct arena arena;
-	struct leaf *leaves;  /* All that was opened, newest first. */
-	struct table *tables; /* Likewise. */
+	struct leaf *leaves;    /* All that was opened, newest first. */
+	struct table *tables;   /* Likewise. */
+	struct gather *gathers; /* Likewise. */
 	struct notes notes;
+	struct pool *pool; /* Where helpers come from; NULL: work on this thread alone. */
+	size_t threads;    /* How many may work on a query, this one included. */
+	/* A lane of an gather: its selector is a fork of this walk, and the gather sees to
+	 * series that are the same. */
+	bool is_lane;
+	struct series_set *forked;
 	int64_t lookback_ms;
 	uint64_t work; /* Since the last look at the clock. */
 	uint64_t samples_held;
@@ -60,6 +69,7 @@ struct column {
 	 */
 	const struct histogram **histograms;
 	bool drops_name; /* The name is to go at the end (delayed name removal). */
+	bool is_special; /* In a lane: a type or unit went, which may have told it from another. */
 };
 
 struct stream {
@@ -82,6 +92,8 @@ struct leaf {
 	struct sample_column samples;
 	uint64_t charged_bytes;
 	bool skips_buckets;
+	bool is_part; /* Only 'left' more series are walked, and it stays open then. */
+	size_t left;
 };
 
 /* A hash table whose memory is charged; freed with the evaluation. */

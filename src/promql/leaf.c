@@ -12,6 +12,9 @@ int leaf_open(struct eval *ev, const struct selector *selector, int64_t min_ms, 
 		.matcher_count = selector->matcher_count,
 		.min_ms = min_ms,
 		.max_ms = max_ms,
+		.wanted = selector->wanted,
+		.wanted_count = selector->wanted_count,
+		.is_projected = selector->is_projected,
 		.canceled = ev->control ? &ev->control->canceled : NULL,
 	};
 	int rc;
@@ -20,8 +23,9 @@ int leaf_open(struct eval *ev, const struct selector *selector, int64_t min_ms, 
 		return ERR_LIMIT;
 	}
 	leaf->skips_buckets = selector->skips_buckets;
-	CHECK(ev->store != NULL);
-	rc = store_select(ev->store, &request, &ev->arena, &leaf->set, ev->err);
+	CHECK(ev->is_lane || ev->store != NULL);
+	rc = ev->is_lane ? series_set_fork(ev->forked, &ev->arena, &leaf->set, ev->err)
+			 : store_select(ev->store, &request, &ev->arena, &leaf->set, ev->err);
 	if (rc < 0) {
 		return rc;
 	}
@@ -79,8 +83,13 @@ static int strip_buckets(struct eval *ev, struct sample_column *samples) {
 }
 
 int leaf_next(struct eval *ev, struct leaf *leaf) {
-	int rc = series_set_next(leaf->set, ev->err);
+	int rc;
 
+	if (leaf->is_part && leaf->left-- == 0) {
+		leaf->left = 0;
+		return 0;
+	}
+	rc = series_set_next(leaf->set, ev->err);
 	if (rc <= 0) {
 		leaf_close(ev, leaf);
 		return rc;

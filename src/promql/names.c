@@ -29,6 +29,10 @@ int name_drop_apply(struct name_drop *drop, struct column *column) {
 	 * Series of one name differ in something that stays. Not so those that only differ in type
 	 * or unit, but these are rare, and guarding them alone saves a hash of each label set.
 	 */
+	if (drop->ev->is_lane) {
+		column->is_special = is_special;
+		return 0;
+	}
 	return drop->guards_all || is_special ? guard_add(&drop->guard, column) : 0;
 }
 

@@ -1,5 +1,6 @@
 #include "promql/notes.h"
 
+#include "base/check.h"
 #include "base/hash.h"
 #include "base/quote.h"
 #include "base/time.h"
@@ -159,6 +160,20 @@ static void format_position(struct str query, uint32_t position, struct buf *out
 		}
 	}
 	buf_printf(out, " (%zu:%zu)", line, position - line_start + 1);
+}
+
+void notes_merge(struct notes *notes, struct arena *arena, const struct notes *part) {
+	for (size_t i = 0; i < part->count; i++) {
+		const struct note *from = &part->items[i];
+		bool is_new;
+		struct note *note = add_note(notes, arena, from->is_info, from->text, &is_new);
+
+		/* Repairs are of whole classic histograms, which are not evaluated in parts. */
+		CHECK(!from->is_repair);
+		if (note) {
+			note_move(note, from->position);
+		}
+	}
 }
 
 void notes_format(

@@ -1,6 +1,7 @@
 /*
  * What depends on the query's grid, made literal in the tree.
  */
+#include "promql/chain.h"
 #include "promql/engine.h"
 #include "promql/function.h"
 
@@ -132,6 +133,7 @@ static void mark_totals(struct expr *expr, struct above above) {
 
 	if (expr->kind == EXPR_SELECTOR) {
 		expr->u.selector.skips_buckets = above.takes_totals && !above.needs_buckets;
+		expr->u.selector.is_projected = false;
 		return;
 	}
 	if (expr->kind == EXPR_CALL) {
@@ -151,6 +153,48 @@ static void mark_totals(struct expr *expr, struct above above) {
 	for (size_t i = 0; i < count && i < CHILDREN_MAX; i++) {
 		mark_totals(*children[i], above);
 	}
+}
+
+/* Whether an aggregate's result only depends on the labels that it groups by. */
+static bool forgets_labels(const struct expr *expr) {
+	if (expr->kind != EXPR_AGGREGATE || expr->u.aggregate.without) {
+		return false;
+	}
+	switch (expr->u.aggregate.op) {
+	case AGGREGATE_SUM:
+	case AGGREGATE_AVG:
+	case AGGREGATE_COUNT:
+	case AGGREGATE_MIN:
+	case AGGREGATE_MAX:
+	case AGGREGATE_GROUP:
+	case AGGREGATE_STDDEV:
+	case AGGREGATE_STDVAR:
+	case AGGREGATE_COUNT_VALUES:
+	case AGGREGATE_QUANTILE:
+		return true;
+	case AGGREGATE_TOPK:
+	case AGGREGATE_BOTTOMK:
+	case AGGREGATE_LIMITK:
+	case AGGREGATE_LIMIT_RATIO:
+		break;
+	}
+	return false;
+}
+
+/* Selectors of whose labels only those matter that an aggregate groups by. */
+static bool project_visit(struct expr *expr, void *context UNUSED) {
+	struct expr *selector;
+
+	if (!forgets_labels(expr)) {
+		return true;
+	}
+	selector = chain_selector(expr->u.aggregate.expr);
+	if (selector && !chain_may_collide(expr->u.aggregate.expr, selector)) {
+		selector->u.selector.wanted = expr->u.aggregate.grouping;
+		selector->u.selector.wanted_count = expr->u.aggregate.grouping_count;
+		selector->u.selector.is_projected = true;
+	}
+	return true;
 }
 
 int engine_prepare(struct engine *engine, struct expr_tree *tree, const struct query_params *params,
@@ -187,6 +231,7 @@ int engine_prepare(struct engine *engine, struct expr_tree *tree, const struct q
 		return rc;
 	}
 	mark_totals(tree->root, (struct above){ 0 });
+	expr_walk(tree->root, project_visit, NULL);
 	expr_walk(tree->root, prepare_visit, &prepare);
 	return prepare.rc;
 }

@@ -4,7 +4,9 @@
 #include "promql/aggregate.h"
 #include "promql/binary.h"
 #include "promql/call.h"
+#include "promql/chain.h"
 #include "promql/each.h"
+#include "promql/gather.h"
 #include "promql/histogram.h"
 #include "promql/number.h"
 #include "promql/select.h"
@@ -197,16 +199,8 @@ static int open_unary(
 	return 0;
 }
 
-int eval_stream(struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
-	int rc = eval_check(ev);
-
-	expr = expr_unparen(expr);
-	if (rc < 0) {
-		return rc;
-	}
-	if (grid->count > 1 && expr_is_invariant(expr)) {
-		return open_repeat(ev, expr, grid, out);
-	}
+static int open_vector(
+	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
 	switch (expr->kind) {
 	case EXPR_SELECTOR:
 		return select_open(ev, &expr->u.selector, expr->text.start, grid, false, out);
@@ -229,6 +223,49 @@ int eval_stream(struct eval *ev, struct expr *expr, const struct grid *grid, str
 	}
 	CHECK(false); /* None of these is a vector: the check of types saw to it. */
 	return ERR_INVAL;
+}
+
+/* Opens per-series work down to a selector, on several threads if it is long. */
+static int open_chain(
+	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
+	struct pool *pool = ev->pool;
+	struct stream *stream;
+	int rc;
+
+	/* The whole chain is spread, or nothing of it. */
+	ev->pool = NULL;
+	rc = open_vector(ev, expr, grid, &stream);
+	ev->pool = pool;
+	if (rc == 0 && gather_pays(ev, ev->leaves, grid)) {
+		return gather_open(ev, expr, grid, ev->leaves, stream, out);
+	}
+	if (rc == 0) {
+		*out = stream;
+	}
+	return rc;
+}
+
+/* Whether an expression's series could be shared out. */
+static bool is_spreadable(const struct eval *ev, struct expr *expr) {
+	const struct expr *selector = ev->pool ? chain_selector(expr) : NULL;
+
+	/* Who drops names of several kinds has to see all series. */
+	return selector &&
+	       (ev->options->delayed_name_removal || !chain_may_collide(expr, selector));
+}
+
+int eval_stream(struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
+	int rc = eval_check(ev);
+
+	expr = expr_unparen(expr);
+	if (rc < 0) {
+		return rc;
+	}
+	if (grid->count > 1 && expr_is_invariant(expr)) {
+		return open_repeat(ev, expr, grid, out);
+	}
+	return is_spreadable(ev, expr) ? open_chain(ev, expr, grid, out)
+				       : open_vector(ev, expr, grid, out);
 }
 
 /* A finished matrix as a scalar: the value of its one column, NaN where it has none. */
