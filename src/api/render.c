@@ -2,10 +2,15 @@
 
 #include "api/render_histogram.h"
 
+#include "base/memory.h"
 #include "cxx/number.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+/* Room for the beginning of a point: a time is at most 20 characters and a point. */
+#define POINT_HEAD_MAX 40
 
 void render_begin(struct json_writer *json) {
 	json_begin_object(json);
@@ -105,7 +110,7 @@ static size_t format_time(int64_t ms, char *out, size_t size) {
 	return (size_t)len;
 }
 
-/* [time,"value"] in one piece: the inner loop of large answers. */
+/* [time,"value"] in one piece. */
 static void put_point(struct json_writer *json, int64_t ms, double value) {
 	char text[NUMBER_TEXT_MAX + 40];
 	text[0] = '[';
@@ -181,6 +186,53 @@ static void put_steps(
 	put_points(json, &points);
 }
 
+/* How each step's point begins, up to the value: the same in all series. */
+struct point_heads {
+	struct point_head {
+		char text[POINT_HEAD_MAX];
+		size_t len;
+	} * items; /* By step. */
+};
+
+static void point_heads_deinit(struct point_heads *heads) {
+	free(heads->items);
+}
+
+static void point_heads_build(struct point_heads *heads, const struct grid *grid) {
+	heads->items = MEMORY_NEW(struct point_head, grid->count);
+	for (size_t i = 0; i < grid->count; i++) {
+		struct point_head *head = &heads->items[i];
+		head->text[0] = '[';
+		head->len = 1 + format_time(grid_time(grid, i), head->text + 1, POINT_HEAD_MAX - 4);
+		head->text[head->len++] = ',';
+		head->text[head->len++] = '"';
+	}
+}
+
+/* "values" of a column of numbers: the inner loop of large answers. */
+static void put_numbers(struct json_writer *json, const struct step_column *column, size_t count,
+	const struct point_heads *heads) {
+	struct buf *out = json->out;
+	json_key(json, STR("values"));
+	json_begin_array(json);
+	for (size_t i = 0; i < count; i++) {
+		if (!step_present(column, i)) {
+			continue;
+		}
+		char *start = buf_reserve(out, POINT_HEAD_MAX + NUMBER_TEXT_MAX + 3);
+		char *at = start;
+		memcpy(at, heads->items[i].text, POINT_HEAD_MAX);
+		at += heads->items[i].len;
+		at += number_format_json(column->values[i], at);
+		memcpy(at, "\"],", 3);
+		out->len += (size_t)(at + 3 - start);
+	}
+	/* The last comma. A column that is written has a point. */
+	out->len--;
+	out->ptr[out->len] = '\0';
+	json_end_array(json);
+}
+
 static void put_instant(struct json_writer *json, const struct step_column *column, int64_t ms) {
 	if (column->histograms && column->histograms[0]) {
 		json_key(json, STR("histogram"));
@@ -194,7 +246,9 @@ static void put_instant(struct json_writer *json, const struct step_column *colu
 static bool put_columns(
 	struct json_writer *json, const struct query_result *result, bool is_range, size_t limit) {
 	const struct steps *steps = &result->steps;
+	AUTO(point_heads_deinit) struct point_heads heads = { 0 };
 	size_t written = 0;
+	point_heads_build(&heads, &steps->grid);
 	json_begin_array(json);
 	for (size_t i = 0; i < steps->count; i++) {
 		const struct step_column *column = &steps->columns[i];
@@ -208,7 +262,9 @@ static bool put_columns(
 		json_begin_object(json);
 		json_key(json, STR("metric"));
 		render_labels(json, &column->labels);
-		if (is_range) {
+		if (is_range && !column->histograms) {
+			put_numbers(json, column, steps->grid.count, &heads);
+		} else if (is_range) {
 			put_steps(json, column, &steps->grid);
 		} else {
 			put_instant(json, column, steps->grid.start_ms);

@@ -107,6 +107,19 @@ bool put_whole(double value, char *out, size_t *len) {
 	return true;
 }
 
+/* What the library's plain form of the shortest digits is right for: it writes whole numbers with
+ * all their digits, so that they must have no more than a double can hold. */
+bool put_fixed(double value, char *out, size_t *len) {
+	double size = std::fabs(value);
+	if (!(size >= 1e-6 && size < 9007199254740992)) {
+		return false;
+	}
+	*len = static_cast<size_t>(
+		std::to_chars(out, out + NUMBER_TEXT_MAX, value, std::chars_format::fixed).ptr -
+		out);
+	return true;
+}
+
 bool put_special(double value, char *out, size_t *len) {
 	if (std::isfinite(value)) {
 		return false;
@@ -187,7 +200,8 @@ bool parse_special(const char *at, const char *end, bool has_sign, double *out) 
 
 size_t number_format_json(double value, char *out) {
 	size_t len = 0;
-	if (put_whole(value, out, &len) || put_special(value, out, &len)) {
+	if (put_whole(value, out, &len) || put_fixed(value, out, &len) ||
+		put_special(value, out, &len)) {
 		return len;
 	}
 	decimal d = decimal_of(value);
