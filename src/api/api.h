@@ -30,7 +30,9 @@ struct api_options {
 	struct clock *clock;
 	struct metric_registry *metrics;
 	int64_t query_timeout_ms; /* --query.timeout */
-	const char *cors_origin;  /* --web.cors.origin: a regex, anchored; NULL: no CORS headers. */
+	/* What format_query and parse_query understand: what the source's engine does. */
+	struct parse_options parse;
+	const char *cors_origin; /* --web.cors.origin: a regex, anchored; NULL: no CORS headers. */
 	/* Writers of status documents, called on the loop; NULL: that endpoint is 404. */
 	void (*config)(void *context, struct buf *yaml);
 	void (*flags)(void *context, struct json_writer *members);

@@ -5,9 +5,11 @@
 #include "api/job.h"
 #include "api/params.h"
 #include "api/render.h"
+#include "api/tree.h"
 #include "base/memory.h"
 #include "http/uri.h"
 #include "matrix/matrix.h"
+#include "promql/print.h"
 
 #include <stdlib.h>
 
@@ -214,6 +216,51 @@ static void run_document(struct job *job) {
 	render_end(&json, &notes, false);
 }
 
+/* Writes something about the tree of a query as the data. Returns 0 or ERR_LIMIT. */
+typedef int tree_fn(struct expr *root, struct json_writer *json, struct err *err);
+
+static void answer_tree(struct job *job, tree_fn *put) {
+	const struct annotations none = { 0 };
+	struct str query = uri_params_get(&job->params, STR("query"), NULL);
+	struct expr_tree tree = { 0 };
+	struct json_writer json;
+	struct err err = { 0 };
+	int rc = promql_parse(query, &job->api->options.parse, &tree, &err);
+
+	if (rc == 0) {
+		json_writer_init(&json, &job->body);
+		render_begin(&json);
+		rc = put(tree.root, &json, &err);
+	}
+	if (rc < 0) {
+		(void)param_invalid("query", rc, &err);
+		job_fail(job, &err);
+	} else {
+		render_end(&json, &none, false);
+	}
+	expr_tree_deinit(&tree);
+}
+
+static int put_formatted(struct expr *root, struct json_writer *json, struct err *err) {
+	AUTO(buf_deinit) struct buf text = { 0 };
+	int rc = expr_format(root, &text, err);
+
+	json_put_str(json, buf_str(&text));
+	return rc;
+}
+
+static int put_tree(struct expr *root, struct json_writer *json, struct err *err) {
+	return tree_render(json, root, err);
+}
+
+static void run_format(struct job *job) {
+	answer_tree(job, put_formatted);
+}
+
+static void run_parse(struct job *job) {
+	answer_tree(job, put_tree);
+}
+
 /* Writes an answer without notes whose data is this JSON. */
 static void put_data(struct job *job, struct str data) {
 	const struct annotations none = { 0 };
@@ -319,6 +366,14 @@ static void handle_exemplars(void *context, struct exchange *exchange, struct st
 	job_start(context, exchange, "/api/v1/query_exemplars", param, run_exemplars);
 }
 
+static void handle_format(void *context, struct exchange *exchange, struct str param) {
+	job_start(context, exchange, "/api/v1/format_query", param, run_format);
+}
+
+static void handle_parse(void *context, struct exchange *exchange, struct str param) {
+	job_start(context, exchange, "/api/v1/parse_query", param, run_parse);
+}
+
 static void handle_series(void *context, struct exchange *exchange, struct str param) {
 	job_start(context, exchange, "/api/v1/series", param, run_series);
 }
@@ -359,6 +414,8 @@ void api_register_queries(struct api *api, struct router *router) {
 	api_add_route(api, router, "GET,POST", "/api/v1/query", handle_query);
 	api_add_route(api, router, "GET,POST", "/api/v1/query_range", handle_query_range);
 	api_add_route(api, router, "GET,POST", "/api/v1/query_exemplars", handle_exemplars);
+	api_add_route(api, router, "GET,POST", "/api/v1/format_query", handle_format);
+	api_add_route(api, router, "GET,POST", "/api/v1/parse_query", handle_parse);
 	api_add_route(api, router, "GET,POST", "/api/v1/series", handle_series);
 	api_add_route(api, router, "GET,POST", "/api/v1/labels", handle_labels);
 	api_add_route(api, router, "GET", "/api/v1/label/*/values", handle_values);

@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
 	&query_range_command,
 	&query_series_command,
 	&query_labels_command,
+	&query_format_command,
 	&promqltest_command,
 	&matrix_dump_command,
 	&trust_init_command,

@@ -184,6 +184,7 @@ static int open_web(struct hub_process *process, struct err *err) {
 		.connections_max = flags->connections_max,
 		.cors_origin = flags->cors_origin,
 		.query_timeout_ms = flags->query_timeout_ms,
+		.parse = engine_options_get(process->engine)->parse,
 		.source = hub_source(process->hub),
 		.pool = process->pool,
 		.metrics = process->metrics,

@@ -162,6 +162,7 @@ static int open_web(struct monitor *monitor, struct err *err) {
 		.connections_max = flags->connections_max,
 		.cors_origin = flags->cors_origin,
 		.query_timeout_ms = flags->query_timeout_ms,
+		.parse = engine_options_get(monitor->engine)->parse,
 		.source = &monitor->source.source,
 		.pool = monitor->queries,
 		.metrics = monitor->metrics,

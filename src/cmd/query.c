@@ -4,6 +4,8 @@
 #include "cxx/number.h"
 #include "http/uri.h"
 #include "promql/duration.h"
+#include "promql/parse.h"
+#include "promql/print.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -213,6 +215,26 @@ static int run_labels(const void *config, char **args, size_t arg_count) {
 	return ask(&query_labels_command, flags, args[0], buf_text(&path), &form);
 }
 
+static int run_format(const void *config, char **args, size_t arg_count) {
+	static const struct parse_options all = { true, true, true };
+	AUTO(expr_tree_deinit) struct expr_tree tree = { 0 };
+	AUTO(buf_deinit) struct buf out = { 0 };
+	struct err err = { 0 };
+	(void)config;
+	if (arg_count != 1) {
+		return usage(&query_format_command);
+	}
+	int rc = promql_parse(str_of(args[0]), &all, &tree, &err);
+	if (rc == 0) {
+		rc = expr_format(tree.root, &out, &err);
+	}
+	if (rc < 0) {
+		return command_fail(&query_format_command, &err);
+	}
+	(void)printf("%s\n", buf_text(&out));
+	return EXIT_SUCCESS;
+}
+
 #define WHERE_HELP                                                                                 \
 	"The first argument is the URL of a server with Prometheus' API (a monitor, a hub, "       \
 	"Prometheus), or a data directory in Prometheus' format, which is read as it lies there, " \
@@ -260,4 +282,14 @@ const struct command query_labels_command = {
 	.flag_count = ARRAY_COUNT(labels_rows),
 	.config_size = sizeof(struct query_flags),
 	.run = run_labels,
+};
+
+const struct command query_format_command = {
+	.name = "query format",
+	.summary = "lay an expression out in lines",
+	.arguments = "EXPRESSION",
+	.description = "Checks the expression, with all features on, and prints it as Prometheus' "
+		       "format_query does: what is longer than 100 bytes is broken into lines, two "
+		       "spaces deeper at each level. Comments are lost. No server is asked.",
+	.run = run_format,
 };

@@ -10,6 +10,7 @@ extern const struct command query_instant_command;
 extern const struct command query_range_command;
 extern const struct command query_series_command;
 extern const struct command query_labels_command;
+extern const struct command query_format_command;
 
 /* Where and how long to ask. */
 struct query_place {

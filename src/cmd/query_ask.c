@@ -89,7 +89,8 @@ static int ask_database(struct tsdb *db, const struct query_place *place, const 
 	const struct api_options api_options = { .source = &source.source,
 		.clock = clock_system(),
 		.metrics = metrics,
-		.query_timeout_ms = place->timeout_ms };
+		.query_timeout_ms = place->timeout_ms,
+		.parse = options.parse };
 	buf_printf(&whole, "/api/v1%s", path);
 	int rc = api_new(&api_options, &api, err);
 	if (rc == 0) {

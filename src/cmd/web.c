@@ -44,6 +44,7 @@ int web_new(const struct web_options *options, struct web **out, struct err *err
 		.clock = clock_system(),
 		.metrics = options->metrics,
 		.query_timeout_ms = options->query_timeout_ms,
+		.parse = options->parse,
 		.cors_origin = options->cors_origin,
 		.config = options->yaml ? put_yaml : NULL,
 		.flags = put_flags,

@@ -13,6 +13,7 @@ struct web_options {
 	int64_t connections_max;        /* --web.max-connections */
 	const char *cors_origin;        /* --web.cors.origin */
 	int64_t query_timeout_ms;       /* --query.timeout */
+	struct parse_options parse;     /* --enable-feature */
 	struct source *source;          /* Borrowed, as all below. */
 	struct pool *pool;
 	struct metric_registry *metrics;

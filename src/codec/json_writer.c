@@ -16,17 +16,19 @@ static void separate(struct json_writer *writer) {
 		writer->after_key = false;
 		return;
 	}
-	if (writer->needs_comma[writer->depth]) {
+	uint64_t bit = UINT64_C(1) << writer->depth % 64;
+	uint64_t *word = &writer->needs_comma[writer->depth / 64];
+	if (*word & bit) {
 		buf_add_byte(writer->out, ',');
 	}
-	writer->needs_comma[writer->depth] = true;
+	*word |= bit;
 }
 
 static void begin(struct json_writer *writer, char bracket) {
 	separate(writer);
 	CHECK(writer->depth + 1 < JSON_DEPTH_MAX);
 	writer->depth++;
-	writer->needs_comma[writer->depth] = false;
+	writer->needs_comma[writer->depth / 64] &= ~(UINT64_C(1) << writer->depth % 64);
 	buf_add_byte(writer->out, bracket);
 }
 

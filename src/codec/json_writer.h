@@ -10,12 +10,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define JSON_DEPTH_MAX 32
+#define JSON_DEPTH_MAX 4096
 
 struct json_writer {
 	struct buf *out; /* Borrowed. */
 	unsigned depth;
-	bool needs_comma[JSON_DEPTH_MAX];
+	uint64_t needs_comma[JSON_DEPTH_MAX / 64]; /* A bit per depth. */
 	bool after_key;
 };
 

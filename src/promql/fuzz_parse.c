@@ -5,6 +5,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
+/* Laid out in lines, it still means the same. */
+static void check_formatted(
+	struct expr *root, struct str printed, const struct parse_options *options) {
+	struct expr_tree tree = { 0 };
+	struct buf formatted = { 0 };
+	struct buf again = { 0 };
+
+	if (expr_format(root, &formatted, NULL) == 0 && formatted.len < PARSE_LEN_MAX) {
+		CHECK(promql_parse(buf_str(&formatted), options, &tree, NULL) == 0);
+		expr_print(tree.root, &again);
+		CHECK(str_equal(printed, buf_str(&again)));
+	}
+	buf_deinit(&again);
+	buf_deinit(&formatted);
+	expr_tree_deinit(&tree);
+}
+
 static void check_again(struct str printed, const struct parse_options *options) {
 	struct expr_tree tree = { 0 };
 	struct buf again = { 0 };
@@ -26,6 +43,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
 		struct buf printed = { 0 };
 
 		expr_print(expr_clone(&tree, tree.root), &printed);
+		if (printed.len < PARSE_LEN_MAX) {
+			check_formatted(tree.root, buf_str(&printed), &everything);
+		}
 		(void)expr_resolve_durations(tree.root, 0, 3600000, 15000, NULL);
 		/* Longer than what may be parsed: a large number prints all its digits. */
 		if (printed.len < PARSE_LEN_MAX) {

@@ -494,6 +494,37 @@ static void a_copy_prints_the_same(void **state) {
 	buf_deinit(&second);
 }
 
+static void assert_formats(const char *query, const char *expected) {
+	struct expr_tree tree = { 0 };
+	struct err err = { 0 };
+	struct buf text = { 0 };
+
+	assert_ok(promql_parse(str_of(query), &everything, &tree, &err), err);
+	assert_ok(expr_format(tree.root, &text, &err), err);
+	assert_string_equal(buf_text(&text), expected);
+	buf_deinit(&text);
+	expr_tree_deinit(&tree);
+}
+
+#define LONG_NAME "a_name_that_is_long_enough_so_that_two_of_it_do_not_fit_into_a_line"
+
+static void breaks_what_is_longer_than_a_line(void **state) {
+	(void)state;
+	assert_formats(" a +  b ", "a + b");
+	assert_formats("sum(" LONG_NAME ")+on(x) " LONG_NAME,
+		"  sum(" LONG_NAME ")\n+ on (x)\n  " LONG_NAME);
+	assert_formats("topk without (x) (2, " LONG_NAME "+" LONG_NAME ")",
+		"topk without (x) (\n  2,\n    " LONG_NAME "\n  +\n    " LONG_NAME "\n)");
+	assert_formats("-(" LONG_NAME " == bool " LONG_NAME ")",
+		"-(\n    " LONG_NAME "\n  == bool\n    " LONG_NAME "\n)");
+	/* A subquery is not indented, unless what it is of is broken. */
+	assert_formats("max_over_time(" LONG_NAME "[1h:5m]) + " LONG_NAME,
+		"  max_over_time(" LONG_NAME "[1h:5m])\n+\n  " LONG_NAME);
+	assert_formats("label_join(rate(" LONG_NAME "[1h:5m]), \"a_label\", \"\", \"another\")",
+		"label_join(\n  rate(" LONG_NAME
+		"[1h:5m]),\n  \"a_label\",\n  \"\",\n  \"another\"\n)");
+}
+
 static void durations_get_their_value_from_the_grid(void **state) {
 	struct expr_tree tree = { 0 };
 	struct err err = { 0 };
@@ -569,6 +600,7 @@ int main(void) {
 		TEST(names_the_feature_that_is_off),
 		TEST(bounds_length_nesting_and_chains),
 		TEST(a_copy_prints_the_same),
+		TEST(breaks_what_is_longer_than_a_line),
 		TEST(durations_get_their_value_from_the_grid),
 		TEST(nodes_know_where_they_stand),
 		TEST(parses_selectors_of_match),

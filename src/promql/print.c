@@ -186,8 +186,8 @@ static void print_range(const struct expr *expr, struct buf *out) {
 	print_offset(&selector->shift, out);
 }
 
-static void print_subquery(const struct expr *expr, struct buf *out) {
-	expr_print(expr->u.subquery.expr, out);
+/* "[1h:5m] @ 12 offset 5m" */
+static void print_subquery_range(const struct expr *expr, struct buf *out) {
 	buf_add_byte(out, '[');
 	print_duration(&expr->u.subquery.range, out);
 	buf_add_byte(out, ':');
@@ -197,6 +197,11 @@ static void print_subquery(const struct expr *expr, struct buf *out) {
 	buf_add_byte(out, ']');
 	print_at(&expr->u.subquery.shift, out);
 	print_offset(&expr->u.subquery.shift, out);
+}
+
+static void print_subquery(const struct expr *expr, struct buf *out) {
+	expr_print(expr->u.subquery.expr, out);
+	print_subquery_range(expr, out);
 }
 
 static void print_call(const struct expr *expr, struct buf *out) {
@@ -209,13 +214,18 @@ static void print_call(const struct expr *expr, struct buf *out) {
 	buf_add_byte(out, ')');
 }
 
-static void print_aggregate(const struct expr *expr, struct buf *out) {
+/* "sum by (a) " */
+static void print_aggregate_op(const struct expr *expr, struct buf *out) {
 	buf_add_text(out, aggregate_op_text(expr->u.aggregate.op));
 	if (expr->u.aggregate.without || expr->u.aggregate.grouping_count > 0) {
 		buf_add_text(out, expr->u.aggregate.without ? " without " : " by ");
 		print_names(expr->u.aggregate.grouping, expr->u.aggregate.grouping_count, out);
 		buf_add_byte(out, ' ');
 	}
+}
+
+static void print_aggregate(const struct expr *expr, struct buf *out) {
+	print_aggregate_op(expr, out);
 	buf_add_byte(out, '(');
 	if (expr->u.aggregate.param) {
 		expr_print(expr->u.aggregate.param, out);
@@ -257,13 +267,19 @@ static void print_matching(const struct vector_matching *matching, struct buf *o
 	}
 }
 
-static void print_binary(const struct expr *expr, struct buf *out) {
-	expr_print(expr->u.binary.left, out);
-	buf_printf(out, " %s%s", binary_op_text(expr->u.binary.op),
+/* "== bool on (a) group_left ()" */
+static void print_binary_op(const struct expr *expr, struct buf *out) {
+	buf_printf(out, "%s%s", binary_op_text(expr->u.binary.op),
 		expr->u.binary.is_bool ? " bool" : "");
 	if (expr->u.binary.matching) {
 		print_matching(expr->u.binary.matching, out);
 	}
+}
+
+static void print_binary(const struct expr *expr, struct buf *out) {
+	expr_print(expr->u.binary.left, out);
+	buf_add_byte(out, ' ');
+	print_binary_op(expr, out);
 	buf_add_byte(out, ' ');
 	expr_print(expr->u.binary.right, out);
 }
@@ -307,4 +323,153 @@ void expr_print(const struct expr *expr, struct buf *out) {
 		buf_printf(out, "<%.*s>", STR_ARG(expr->u.steps.label));
 		break;
 	}
+}
+
+/* Longest text of a node that stays on one line, in bytes. */
+#define LINE_MAX 100
+/* Longest text that expr_format makes. */
+#define FORMAT_BYTES_MAX ((size_t)16 << 20)
+
+struct counter {
+	size_t count;
+};
+
+static bool count_node(struct expr *expr, void *context) {
+	struct counter *counter = context;
+
+	(void)expr;
+	return ++counter->count <= LINE_MAX;
+}
+
+/* Appends the node if it fits a line; a node of many others is not even tried. */
+static bool print_if_short(struct expr *expr, struct buf *out) {
+	struct counter counter = { 0 };
+	size_t start = out->len;
+
+	expr_walk(expr, count_node, &counter);
+	if (counter.count > LINE_MAX) {
+		return false;
+	}
+	expr_print(expr, out);
+	if (out->len - start <= LINE_MAX) {
+		return true;
+	}
+	out->len = start;
+	return false;
+}
+
+static void indent(size_t level, struct buf *out) {
+	for (size_t i = 0; i < level; i++) {
+		buf_add_text(out, "  ");
+	}
+}
+
+static int format(struct expr *expr, size_t level, struct buf *out, struct err *err);
+
+/* One per line, between brackets that stand already and on a line of its own. */
+static int format_list(
+	struct expr **items, size_t count, size_t level, struct buf *out, struct err *err) {
+	int rc = 0;
+
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		buf_add_text(out, i > 0 ? ",\n" : "\n");
+		rc = format(items[i], level + 1, out, err);
+	}
+	buf_add_byte(out, '\n');
+	indent(level, out);
+	buf_add_byte(out, ')');
+	return rc;
+}
+
+static int format_aggregate(struct expr *expr, size_t level, struct buf *out, struct err *err) {
+	struct expr *items[] = { expr->u.aggregate.param, expr->u.aggregate.expr };
+	size_t skipped = !items[0];
+
+	print_aggregate_op(expr, out);
+	buf_add_byte(out, '(');
+	return format_list(items + skipped, ARRAY_COUNT(items) - skipped, level, out, err);
+}
+
+static int format_binary(struct expr *expr, size_t level, struct buf *out, struct err *err) {
+	int rc = format(expr->u.binary.left, level + 1, out, err);
+
+	buf_add_byte(out, '\n');
+	indent(level, out);
+	print_binary_op(expr, out);
+	buf_add_byte(out, '\n');
+	return rc < 0 ? rc : format(expr->u.binary.right, level + 1, out, err);
+}
+
+/* Behind its sign, an operand that begins a line begins without indentation. */
+static int format_unary(struct expr *expr, size_t level, struct buf *out, struct err *err) {
+	struct buf operand = { 0 };
+	int rc = format(expr->u.unary.expr, level, &operand, err);
+
+	buf_add_byte(out, expr->u.unary.negative ? '-' : '+');
+	buf_add_str(out, str_trim(buf_str(&operand)));
+	buf_deinit(&operand);
+	return rc;
+}
+
+/* What does not fit a line. */
+static int format_long(struct expr *expr, size_t level, struct buf *out, struct err *err) {
+	switch (expr->kind) {
+	case EXPR_AGGREGATE:
+		return format_aggregate(expr, level, out, err);
+	case EXPR_CALL:
+		buf_add_str(out, expr->u.call.function->name);
+		buf_add_byte(out, '(');
+		return format_list(expr->u.call.args, expr->u.call.count, level, out, err);
+	case EXPR_PAREN:
+		buf_add_byte(out, '(');
+		return format_list(&expr->u.paren, 1, level, out, err);
+	case EXPR_UNARY:
+		return format_unary(expr, level, out, err);
+	case EXPR_BINARY:
+	case EXPR_SUBQUERY:
+	case EXPR_NUMBER:
+	case EXPR_STRING:
+	case EXPR_SELECTOR:
+	case EXPR_RANGE:
+	case EXPR_STEPS:
+		break;
+	}
+	expr_print(expr, out);
+	return 0;
+}
+
+static int format(struct expr *expr, size_t level, struct buf *out, struct err *err) {
+	bool is_subquery = expr->kind == EXPR_SUBQUERY;
+	struct buf line = { 0 };
+	bool is_short = print_if_short(expr, &line);
+	int rc = 0;
+
+	if (out->len > FORMAT_BYTES_MAX) {
+		rc = err_set(err, ERR_LIMIT, "the formatted query is longer than %zu bytes",
+			FORMAT_BYTES_MAX);
+	} else if (is_short) {
+		/* As Prometheus has it, a subquery is not indented. */
+		indent(is_subquery ? 0 : level, out);
+		buf_add_str(out, buf_str(&line));
+	} else if (is_subquery) {
+		rc = format(expr->u.subquery.expr, level, out, err);
+		print_subquery_range(expr, out);
+	} else if (expr->kind == EXPR_BINARY) {
+		rc = format_binary(expr, level, out, err);
+	} else {
+		indent(level, out);
+		rc = format_long(expr, level, out, err);
+	}
+	buf_deinit(&line);
+	return rc;
+}
+
+int expr_format(struct expr *expr, struct buf *out, struct err *err) {
+	size_t start = out->len;
+	int rc = format(expr, 0, out, err);
+
+	if (rc < 0) {
+		out->len = start;
+	}
+	return rc;
 }
