@@ -292,8 +292,8 @@ static int sample_refuse(size_t index, size_t count, size_t len, struct err *err
 }
 
 /*
- * Most bytes from the first that one sample, not among the first two, makes the fast loop look at:
- * 147 bits and what a load of eight bytes takes beyond them.
+ * More bytes than one sample, not among the first two, makes the fast loop look at: 147 bits and
+ * what a load of eight bytes takes beyond them.
  */
 #define FAST_BYTES 32
 
@@ -307,14 +307,15 @@ static inline uint64_t bits_load(const uint8_t *bytes, size_t at) {
 }
 
 /*
- * Unpacks samples from 'index' on while each is sure to be within the bytes, and returns the first
- * that is not or makes no sense: sample_take goes on there. What it does is the same, with all that
- * it needs in registers and one load for a time and value that are short.
+ * Unpacks samples from 'index' on, each of which must begin before bit 'safe_end', FAST_BYTES ahead
+ * of where the memory ends. Returns the first that was not unpacked: because of that, or because it
+ * makes no sense. What it does is what sample_take does, with everything in registers and one load
+ * for a time and value that are short; whether a value has a new window is no branch, as no
+ * processor can foresee it.
  */
-static size_t samples_take_fast(struct bit_reader *reader, struct xor_tail *tail, size_t index,
-	size_t count, int64_t *times_ms, double *values) {
+static size_t samples_take_fast(struct bit_reader *reader, struct xor_tail *tail, size_t safe_end,
+	size_t index, size_t count, int64_t *times_ms, double *values) {
 	const uint8_t *bytes = reader->bytes;
-	size_t safe_end = reader->len < FAST_BYTES ? 0 : (reader->len - FAST_BYTES) * 8;
 	struct bit_reader slow = *reader;
 	uint64_t value_bits = tail->value_bits;
 	uint64_t time_ms = (uint64_t)tail->time_ms;
@@ -341,17 +342,14 @@ static size_t samples_take_fast(struct bit_reader *reader, struct xor_tail *tail
 		if (word >> 63 == 0) {
 			next++;
 		} else {
-			unsigned skip = 2;
+			bool is_new = word >> 62 == 3;
+			unsigned skip = is_new ? 13 : 2;
+			unsigned size = (((unsigned)(word >> 51) - 1) & 0x3f) + 1;
 
-			if (word >> 62 == 3) {
-				unsigned size = (unsigned)(word >> 51) & 0x3f;
-
-				leading = (unsigned)(word >> 57) & 0x1f;
-				significant = size > 0 ? size : 64;
-				skip = 13;
-				if (leading + significant > 64) {
-					break;
-				}
+			leading = is_new ? (unsigned)(word >> 57) & 0x1f : leading;
+			significant = is_new ? size : significant;
+			if (leading + significant > 64) {
+				break;
 			}
 			next += skip;
 			if (skip + significant <= 56) {
@@ -363,6 +361,9 @@ static size_t samples_take_fast(struct bit_reader *reader, struct xor_tail *tail
 			next += significant;
 			value_bits ^= word << (64 - leading - significant);
 		}
+		if (next > reader->end) {
+			break;
+		}
 		at = next;
 		delta = moved;
 		time_ms += delta;
@@ -370,12 +371,30 @@ static size_t samples_take_fast(struct bit_reader *reader, struct xor_tail *tail
 		memcpy(&values[i], &value_bits, sizeof(value_bits));
 	}
 	reader->at = at;
-	tail->value_bits = value_bits;
-	tail->time_ms = (int64_t)time_ms;
-	tail->delta = delta;
-	tail->leading = (uint8_t)leading;
-	tail->trailing = (uint8_t)(64 - leading - significant);
+	*tail = (struct xor_tail){ .time_ms = (int64_t)time_ms,
+		.value_bits = value_bits,
+		.delta = delta,
+		.leading = (uint8_t)leading,
+		.trailing = (uint8_t)(64 - leading - significant) };
 	return i;
+}
+
+/* The samples from 'index' on. Returns the first that makes no sense; 'count' if there is none. */
+static size_t samples_take(struct bit_reader *reader, struct xor_tail *tail, size_t index,
+	size_t count, int64_t *times_ms, double *values) {
+	uint8_t last[2 * FAST_BYTES + 8] = { 0 };
+	size_t safe_end = reader->len > FAST_BYTES ? (reader->len - FAST_BYTES) * 8 : 0;
+	size_t i = samples_take_fast(reader, tail, safe_end, index, count, times_ms, values);
+	size_t first = reader->at / 8;
+
+	if (i == count || reader->at < safe_end) {
+		return i;
+	}
+	/* The last bytes, followed by enough others. */
+	memcpy(last, reader->bytes + first, reader->len - first);
+	*reader = (struct bit_reader){ last, sizeof(last), reader->at % 8,
+		(reader->len - first) * 8, false };
+	return samples_take_fast(reader, tail, sizeof(last) * 8, i, count, times_ms, values);
 }
 
 int xor_decode(const uint8_t *bytes, size_t len, size_t count, int64_t *times_ms, double *values,
@@ -387,18 +406,19 @@ int xor_decode(const uint8_t *bytes, size_t len, size_t count, int64_t *times_ms
 		return err_set(err, ERR_CORRUPT, "chunk of %zu bytes has %zu samples, expected %zu",
 			len, xor_count(bytes, len), count);
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (i == 2) {
-			i = samples_take_fast(&reader, &tail, i, count, times_ms, values);
-			if (i == count) {
-				break;
-			}
-		}
+	for (size_t i = 0; i < count && i < 2; i++) {
 		if (!sample_take(&reader, &tail, i)) {
 			return sample_refuse(i, count, len, err);
 		}
 		times_ms[i] = tail.time_ms;
 		memcpy(&values[i], &tail.value_bits, sizeof(values[i]));
+	}
+	if (count > 2) {
+		size_t end = samples_take(&reader, &tail, 2, count, times_ms, values);
+
+		if (end < count) {
+			return sample_refuse(end, count, len, err);
+		}
 	}
 	return 0;
 }

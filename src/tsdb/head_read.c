@@ -370,28 +370,30 @@ static int set_fork(
 /* Unpacks 'count' samples of a chunk to the end of the column, then drops those out of range. */
 static int samples_add(const struct tsdb_set *set, const uint8_t *data, size_t len, size_t count,
 	struct sample_column *column, struct err *err) {
-	size_t first = column->count;
-	size_t kept = first;
+	size_t from = 0;
+	size_t to = count;
 	int64_t *times;
+	double *values;
 	int rc;
 
 	sample_column_reserve(column, count);
-	times = column->times_ms + first;
-	rc = xor_decode(data, len, count, times, column->values + first, err);
-	if (rc < 0 || count == 0) {
+	times = column->times_ms + column->count;
+	values = column->values + column->count;
+	rc = xor_decode(data, len, count, times, values, err);
+	if (rc < 0) {
 		return rc;
 	}
-	if (times[0] >= set->min_ms && times[count - 1] <= set->max_ms) {
-		column->count += count;
-		return 0;
+	while (from < count && times[from] < set->min_ms) {
+		from++;
 	}
-	for (size_t i = first; i < first + count; i++) {
-		if (column->times_ms[i] >= set->min_ms && column->times_ms[i] <= set->max_ms) {
-			column->times_ms[kept] = column->times_ms[i];
-			column->values[kept++] = column->values[i];
-		}
+	while (to > from && times[to - 1] > set->max_ms) {
+		to--;
 	}
-	column->count = kept;
+	if (from > 0) {
+		memmove(times, times + from, (to - from) * sizeof(*times));
+		memmove(values, values + from, (to - from) * sizeof(*values));
+	}
+	column->count += to - from;
 	return 0;
 }
 
