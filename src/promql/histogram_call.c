@@ -1,6 +1,6 @@
 /*
  * histogram_count, histogram_sum, histogram_avg, histogram_stddev, histogram_stdvar: numbers of
- * native histograms. What is no histogram goes.
+ * native histograms. What is no histogram goes, and of the labels only __name__.
  */
 #include "promql/call.h"
 #include "promql/each.h"
@@ -52,6 +52,7 @@ int call_open_histogram(
 	if (rc < 0) {
 		return rc;
 	}
+	call->each.drop.keeps_type = true;
 	call->each.apply = drop_numbers;
 	call->each.apply_histograms = take_numbers;
 	call->number = id == FUNCTION_HISTOGRAM_COUNT    ? count_of

@@ -21,10 +21,15 @@ static bool has_type_or_unit(const struct labels *set) {
 }
 
 int name_drop_apply(struct name_drop *drop, struct column *column) {
-	bool is_special =
-		!drop->guards_all && drop->is_guarding && has_type_or_unit(&column->labels);
+	bool is_special = !drop->guards_all && drop->is_guarding && !drop->keeps_type &&
+			  has_type_or_unit(&column->labels);
 
-	column_drop_name(drop->ev, column);
+	if (drop->keeps_type && !drop->ev->options->delayed_name_removal) {
+		column->labels =
+			labels_with(&drop->ev->arena, &column->labels, LABEL_NAME, STR_EMPTY);
+	} else {
+		column_drop_name(drop->ev, column);
+	}
 	/*
 	 * Series of one name differ in something that stays. Not so those that only differ in type
 	 * or unit, but these are rare, and guarding them alone saves a hash of each label set.

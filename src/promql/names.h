@@ -12,6 +12,9 @@ struct name_drop {
 	struct guard guard;
 	bool guards_all; /* The input's names may differ, so any two series may become one. */
 	bool is_guarding;
+	/* Only __name__ goes, and __type__ and __unit__ stay; set after name_drop_init. Names that
+	 * go at the end take these with them all the same. */
+	bool keeps_type;
 };
 
 /*
