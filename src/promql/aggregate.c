@@ -53,17 +53,27 @@ static void fold_sum(struct fold_group *group, const struct column *column, size
 	double *sums = group->column.values;
 	double *rests = group->rests;
 
-	for (PRESENT_EACH(column->present, steps, i)) {
-		if (!present_get(group->column.present, i)) {
-			sums[i] = column->values[i];
+	for (size_t from = 0; from < steps; from += 64) {
+		size_t count = steps - from < 64 ? steps - from : 64;
+		uint64_t there = group->column.present[from / 64];
+		uint64_t come = column->present[from / 64];
+
+		if ((there & come) == UINT64_MAX >> (64 - count)) {
+			kahan_add_all(sums + from, rests + from, column->values + from, count);
 			continue;
 		}
+		for (; come != 0; come &= come - 1) {
+			unsigned bit = (unsigned)__builtin_ctzll(come);
+			struct kahan sum = { column->values[from + bit], 0 };
 
-		struct kahan sum =
-			kahan_add((struct kahan){ sums[i], rests[i] }, column->values[i]);
-
-		sums[i] = sum.sum;
-		rests[i] = sum.rest;
+			if ((there >> bit & 1) != 0) {
+				sum = kahan_add(
+					(struct kahan){ sums[from + bit], rests[from + bit] },
+					column->values[from + bit]);
+			}
+			sums[from + bit] = sum.sum;
+			rests[from + bit] = sum.rest;
+		}
 	}
 }
 

@@ -8,11 +8,24 @@
 
 #include "base/check.h"
 
+/*
+ * Which sample each step sees. A target's series are all sampled at the same times, so what was
+ * found for one mostly holds for the next.
+ */
+struct looks {
+	int64_t *times_ms; /* The samples' times that it was found for. */
+	size_t count;
+	size_t capacity;
+	uint32_t *newest;  /* By step; the first sample where there is none, */
+	uint64_t *present; /* which this tells. */
+};
+
 struct select_stream {
 	struct stream stream;
 	struct eval *ev;
 	const struct grid *grid;
 	struct leaf *leaf;
+	struct looks looks;
 	struct column column;
 	struct column second; /* The histograms of the series, if it has any, */
 	bool has_second;      /* and whether they are still to come. */
@@ -29,31 +42,83 @@ static int64_t look_time(const struct select_stream *select, size_t step) {
 				: grid_time(select->grid, step) + select->shift_ms;
 }
 
-/*
- * Gives each step the newest sample at or before its time that is younger than the lookback; a
- * stale marker ends the series until its next sample.
- */
-static void look_back(struct select_stream *select, const struct sample_column *samples) {
-	const int64_t *times_ms = samples->times_ms;
+/* Finds the newest sample at or before each step's time that is younger than the lookback. */
+static void find_newest(struct select_stream *select) {
+	struct looks *looks = &select->looks;
 	int64_t lookback_ms = select->ev->lookback_ms;
-	struct column *column = &select->column;
-	size_t next = 0;
+	uint32_t next = 0;
 
-	memset(column->present, 0, step_words(select->grid->count) * sizeof(*column->present));
+	memset(looks->present, 0, step_words(select->grid->count) * sizeof(*looks->present));
 	for (size_t i = 0; i < select->grid->count; i++) {
 		int64_t time_ms = look_time(select, i);
 
-		while (next < samples->count && times_ms[next] <= time_ms) {
+		while (next < looks->count && looks->times_ms[next] <= time_ms) {
 			next++;
 		}
-		if (next == 0 || times_ms[next - 1] <= time_ms - lookback_ms ||
-			is_stale(samples->values[next - 1])) {
-			continue;
+		looks->newest[i] = next > 0 ? next - 1 : 0;
+		if (next > 0 && looks->times_ms[next - 1] > time_ms - lookback_ms) {
+			present_set(looks->present, i);
 		}
-		column->values[i] = select->takes_times ? (double)times_ms[next - 1] / 1000
-							: samples->values[next - 1];
-		present_set(column->present, i);
 	}
+}
+
+/* Brings the looks up to date for the samples' times. */
+static int looks_update(struct select_stream *select, const struct sample_column *samples) {
+	struct looks *looks = &select->looks;
+	size_t bytes = samples->count * sizeof(int64_t);
+
+	if (looks->newest && looks->count == samples->count &&
+		memcmp(looks->times_ms, samples->times_ms, bytes) == 0) {
+		return 0;
+	}
+	if (!looks->newest) {
+		looks->newest = EVAL_NEW(select->ev, uint32_t, select->grid->count);
+		looks->present = EVAL_NEW(select->ev, uint64_t, step_words(select->grid->count));
+	}
+	if (looks->capacity < samples->count) {
+		looks->capacity = samples->count + samples->count / 2;
+		looks->times_ms = EVAL_NEW(select->ev, int64_t, looks->capacity);
+	}
+	if (!looks->newest || !looks->present || !looks->times_ms) {
+		return ERR_LIMIT;
+	}
+	CHECK(samples->count <= UINT32_MAX);
+	memcpy(looks->times_ms, samples->times_ms, bytes);
+	looks->count = samples->count;
+	find_newest(select);
+	return 0;
+}
+
+/* Gives each step its newest sample; a stale marker ends the series until its next sample. */
+static int look_back(struct select_stream *select, const struct sample_column *samples) {
+	const struct looks *looks = &select->looks;
+	struct column *column = &select->column;
+	size_t steps = select->grid->count;
+	bool any_stale = false;
+	int rc;
+
+	if (samples->count == 0) {
+		memset(column->present, 0, step_words(steps) * sizeof(*column->present));
+		return 0;
+	}
+	rc = looks_update(select, samples);
+	if (rc < 0) {
+		return rc;
+	}
+	memcpy(column->present, looks->present, step_words(steps) * sizeof(*column->present));
+	for (size_t i = 0; i < steps; i++) {
+		column->values[i] = samples->values[looks->newest[i]];
+		any_stale |= is_stale(column->values[i]);
+	}
+	for (size_t i = 0; any_stale && i < steps; i++) {
+		if (is_stale(column->values[i])) {
+			present_clear(column->present, i);
+		}
+	}
+	for (size_t i = 0; select->takes_times && i < steps; i++) {
+		column->values[i] = (double)samples->times_ms[looks->newest[i]] / 1000;
+	}
+	return 0;
 }
 
 /* Gives each step a value from the samples of a lookback before and after its time. */
@@ -171,6 +236,7 @@ static int split_histograms(struct select_stream *select, const struct sample_co
 /* Fills in the columns of the series that the leaf is at. */
 static int read_series(struct select_stream *select) {
 	struct sample_column *samples = &select->leaf->samples;
+	int rc;
 
 	if (select->is_smoothed && samples->has_histograms) {
 		samples_remove_stale(samples);
@@ -181,8 +247,8 @@ static int read_series(struct select_stream *select) {
 		look_around(select, samples);
 		return 0;
 	}
-	look_back(select, samples);
-	return samples->has_histograms ? split_histograms(select, samples) : 0;
+	rc = look_back(select, samples);
+	return rc == 0 && samples->has_histograms ? split_histograms(select, samples) : rc;
 }
 
 static int select_next(struct stream *stream, struct column *out) {
