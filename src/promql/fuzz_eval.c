@@ -1,9 +1,10 @@
 /*
  * Queries made of the fuzzer's bytes by a grammar, over a few small series made of them too.
  *
- * Two checks, neither of which knows what the right answer is: a range query gives at each step
- * what an instant query gives at that time, and a query under a small budget gives either the same
- * answer or the error that names the budget. With FUZZ_SHOW set, queries are printed.
+ * Three checks, none of which knows what the right answer is: a range query gives at each step what
+ * an instant query gives at that time; several threads give what one gives, to the last bit; and a
+ * query under a small budget gives either the same answer or the error that names the budget. With
+ * FUZZ_SHOW set, queries are printed.
  */
 #include "base/check.h"
 #include "promql/ast.h"
@@ -22,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 #define SAMPLES_MAX 24
 #define STEPS_MAX 70 /* More than one word of a presence bitmap. */
 #define INTERVAL_MS 15000
+#define THREADS 2
 
 /* Draws choices from the fuzzer's bytes; after their end, zeros. */
 struct choices {
@@ -395,6 +397,22 @@ static void make_series(struct choices *choices, struct test_store *store) {
 
 /* The checks. */
 
+/* An engine that is 'options' with helpers, kept for the process: threads cost more than queries.
+ */
+static struct engine *many_threads(const struct engine_options *options) {
+	static struct engine *engines[2];
+	struct engine **engine = &engines[options->delayed_name_removal];
+
+	if (!*engine) {
+		struct engine_options many = *options;
+
+		many.threads = THREADS;
+		many.spread_min = 1;
+		*engine = engine_new(&many, clock_system());
+	}
+	return *engine;
+}
+
 struct check {
 	struct engine *engine;
 	struct test_store *store;
@@ -415,40 +433,44 @@ static int run(struct check *check, const struct query_params *params, struct ar
 	return rc;
 }
 
-/* NaNs have the payload of one operand or the other; but none of them is the stale marker. */
-static bool same_value(double a, double b) {
+/* If not 'exact', NaNs may have the payload of one operand or the other; but none of them is the
+ * stale marker. */
+static bool same_value(double a, double b, bool exact) {
 	return double_bits(a) == double_bits(b) ||
-	       (isnan(a) && isnan(b) && !is_stale(a) && !is_stale(b));
+	       (!exact && isnan(a) && isnan(b) && !is_stale(a) && !is_stale(b));
 }
 
-static bool same_side(const struct histogram_side *a, const struct histogram_side *b) {
+static bool same_side(const struct histogram_side *a, const struct histogram_side *b, bool exact) {
 	if (a->count != b->count) {
 		return false;
 	}
 	for (size_t i = 0; i < a->count; i++) {
-		if (a->indexes[i] != b->indexes[i] || !same_value(a->counts[i], b->counts[i])) {
+		if (a->indexes[i] != b->indexes[i] ||
+			!same_value(a->counts[i], b->counts[i], exact)) {
 			return false;
 		}
 	}
 	return true;
 }
 
-static bool same_histogram(const struct histogram *a, const struct histogram *b) {
-	return a->hint == b->hint && a->schema == b->schema && same_value(a->count, b->count) &&
-	       same_value(a->sum, b->sum) && same_value(a->zero_count, b->zero_count) &&
+static bool same_histogram(const struct histogram *a, const struct histogram *b, bool exact) {
+	return a->hint == b->hint && a->schema == b->schema &&
+	       same_value(a->count, b->count, exact) && same_value(a->sum, b->sum, exact) &&
+	       same_value(a->zero_count, b->zero_count, exact) &&
 	       a->zero_threshold == b->zero_threshold && a->bound_count == b->bound_count &&
-	       same_side(&a->positive, &b->positive) && same_side(&a->negative, &b->negative);
+	       same_side(&a->positive, &b->positive, exact) &&
+	       same_side(&a->negative, &b->negative, exact);
 }
 
-static bool same_step(
-	const struct step_column *a, size_t at_a, const struct step_column *b, size_t at_b) {
+static bool same_step(const struct step_column *a, size_t at_a, const struct step_column *b,
+	size_t at_b, bool exact) {
 	const struct histogram *left = a->histograms ? a->histograms[at_a] : NULL;
 	const struct histogram *right = b->histograms ? b->histograms[at_b] : NULL;
 
 	if (left || right) {
-		return left && right && same_histogram(left, right);
+		return left && right && same_histogram(left, right, exact);
 	}
-	return same_value(a->values[at_a], b->values[at_b]);
+	return same_value(a->values[at_a], b->values[at_b], exact);
 }
 
 static const struct step_column *find(const struct steps *steps, const struct labels *labels) {
@@ -470,7 +492,7 @@ static void check_step(const struct steps *range, size_t at, const struct steps 
 		bool is_there = step_present(column, at);
 
 		CHECK(is_there == (other && step_present(other, 0)));
-		CHECK(!is_there || same_step(column, at, other, 0));
+		CHECK(!is_there || same_step(column, at, other, 0, false));
 		count += is_there;
 	}
 	CHECK(count == instant->count);
@@ -504,12 +526,38 @@ static void check_same(const struct query_result *a, const struct query_result *
 		CHECK(labels_equal(&left->labels, &right->labels));
 		for (size_t k = 0; k < a->steps.grid.count; k++) {
 			CHECK(step_present(left, k) == step_present(right, k));
-			CHECK(!step_present(left, k) || same_step(left, k, right, k));
+			CHECK(!step_present(left, k) || same_step(left, k, right, k, true));
 		}
 	}
+	for (size_t i = 0; i < a->notes.count; i++) {
+		CHECK(str_equal(a->notes.items[i].text, b->notes.items[i].text));
+	}
+	CHECK(a->is_ordered == b->is_ordered);
+	CHECK(a->stats.samples == b->stats.samples);
+	CHECK(a->stats.samples_peak == b->stats.samples_peak);
 }
 
-/* With 'bytes' and 'samples' to spend. */
+/* Several threads give the same, even if it is a failure. */
+static void check_threads(struct check *check, const struct query_params *params,
+	const struct query_result *range, int range_rc, const struct err *range_err) {
+	struct check many = *check;
+	struct query_result result = { 0 };
+	struct arena arena = { 0 };
+	struct err err = { 0 };
+	int rc;
+
+	many.engine = many_threads(engine_options_get(check->engine));
+	rc = run(&many, params, &arena, &result, &err);
+	CHECK(rc == range_rc);
+	if (rc == 0) {
+		check_same(range, &result);
+	} else {
+		CHECK(strcmp(err.text, range_err->text) == 0);
+	}
+	arena_deinit(&arena);
+}
+
+/* With less to spend. */
 static void check_budget(struct check *check, const struct engine_options *options,
 	const struct query_params *params, const struct query_result *range, int range_rc) {
 	struct check small = *check;
@@ -547,7 +595,7 @@ static void check_query(struct choices *choices, struct query *query, struct tes
 	struct check check = { engine_new(&options, clock_system()), store, buf_str(&query->text) };
 	struct query_result range = { 0 };
 	struct arena arena = { 0 };
-	struct err err;
+	struct err err = { 0 };
 	int rc;
 
 	params.grid.start_ms = (int64_t)take(choices) * 1000;
@@ -560,6 +608,7 @@ static void check_query(struct choices *choices, struct query *query, struct tes
 		if (!query->sees_grid && !query->sees_order) {
 			check_instants(&check, &params, &range, rc);
 		}
+		check_threads(&check, &params, &range, rc, &err);
 		check_budget(&check, &options, &params, &range, rc);
 	}
 	arena_deinit(&arena);
