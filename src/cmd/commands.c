@@ -8,6 +8,7 @@
 #include "cmd/promqltest.h"
 #include "cmd/query.h"
 #include "cmd/trust.h"
+#include "cmd/tsdb.h"
 
 static const struct command *const commands[] = {
 	&gateway_command,
@@ -20,6 +21,7 @@ static const struct command *const commands[] = {
 	&query_format_command,
 	&promqltest_command,
 	&matrix_dump_command,
+	&tsdb_load_command,
 	&trust_init_command,
 	&trust_issuer_command,
 	&trust_sign_command,

@@ -70,6 +70,7 @@ struct exposition {
 	/* The user's: what it expects next (NULL: nothing), and what its hashes are seeded with. */
 	const struct exposition_hint *hint;
 	uint64_t seed;
+	size_t lines_before; /* The user's: where the body begins in what errors speak of. */
 	bool hint_held; /* The entry is the expected one; 'metric' and 'text' are then not set. */
 
 	struct str series;     /* SERIES: its raw text. */
@@ -110,6 +111,9 @@ MUST_USE int exposition_next(struct exposition *reader, struct err *err);
  */
 MUST_USE int exposition_labels(struct arena *arena, struct str series, enum metric_type type,
 	struct label **pairs, size_t *count, struct err *err);
+
+/* The line of the current entry, from 1, those before the body counted. */
+size_t exposition_line(const struct exposition *reader);
 
 /* The text of a HELP entry, unescaped into 'scratch' where it holds escapes. */
 struct str exposition_help(const struct exposition *reader, struct buf *scratch);

@@ -136,8 +136,8 @@ const char *scan_number(const char *at, unsigned stop, double *out) {
 	return next;
 }
 
-static size_t line_of(const struct exposition *reader) {
-	size_t line = 1;
+size_t exposition_line(const struct exposition *reader) {
+	size_t line = reader->lines_before + 1;
 	for (const char *at = reader->body; at < reader->start; at++) {
 		line += *at == '\n';
 	}
@@ -147,7 +147,7 @@ static size_t line_of(const struct exposition *reader) {
 int scan_fail(const struct exposition *reader, const char *at, struct err *err, const char *what) {
 	AUTO(buf_deinit) struct buf text = { 0 };
 
-	buf_printf(&text, "line %zu: %s", line_of(reader), what);
+	buf_printf(&text, "line %zu: %s", exposition_line(reader), what);
 	if (at < reader->end) {
 		buf_add_text(&text, ", got ");
 		quote_append((struct str){ at, 1 }, &text);

@@ -64,8 +64,9 @@ struct appender *head_appender_begin(struct appendable *appendable) {
 
 	appender->base.ops = &ops;
 	appender->db = db;
-	appender->min_valid_ms =
-		max_ms >= INT64_MIN + APPEND_WINDOW_MS ? max_ms - APPEND_WINDOW_MS : INT64_MIN;
+	appender->min_valid_ms = !db->options.any_age && max_ms >= INT64_MIN + APPEND_WINDOW_MS
+					 ? max_ms - APPEND_WINDOW_MS
+					 : INT64_MIN;
 	epochs_enter(&db->epochs, &appender->reader);
 	return &appender->base;
 }

@@ -496,6 +496,10 @@ static void memory_trim(struct tsdb *db) {
 	}
 }
 
+int tsdb_checkpoint(struct tsdb *db, struct err *err) {
+	return db->options.read_only ? 0 : head_checkpoint(db, err);
+}
+
 int tsdb_maintain(struct tsdb *db, struct err *err) {
 	int64_t cutoff_ms = clock_now_ms(db->options.clock) - db->options.retention_ms;
 	int rc;

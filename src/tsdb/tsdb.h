@@ -37,6 +37,10 @@ struct tsdb_options {
 	bool no_lockfile;        /* --storage.tsdb.no-lockfile */
 	bool no_wal_compression; /* Records are written plain instead of snappy. */
 	bool read_only;          /* Change nothing in 'path': for tools, beside a running server. */
+	/* Each series' samples come in the order of time, but one series may be long past what
+	 * others have: for loading. Otherwise what is an hour behind the newest of all is too old.
+	 */
+	bool any_age;
 	uint64_t wal_segment_size; /* Bytes; a multiple of 32 KiB. */
 	size_t samples_per_chunk;  /* 1 to 240. */
 };
@@ -65,6 +69,9 @@ struct appendable *tsdb_appendable(struct tsdb *db);
  * written or removed; the next call tries again.
  */
 MUST_USE int tsdb_maintain(struct tsdb *db, struct err *err);
+
+/* Writes a checkpoint now, after which the log is short and a start quick. As tsdb_maintain. */
+MUST_USE int tsdb_checkpoint(struct tsdb *db, struct err *err);
 
 struct tsdb_stats {
 	uint64_t series;         /* In memory. */
