@@ -148,8 +148,9 @@ const struct command tsdb_load_command = {
 		"No server may have the directory open; what it holds already stays. Samples that "
 		"are older than one of the same series, or differ from one of the same time, are "
 		"left out and counted, and the exit code is 1 then. What is wrong otherwise ends "
-		"the loading with file and line; what came before is loaded, and loading it again "
-		"does no harm.",
+		"the loading with file and line. What came before it, up to 8 MiB, is loaded; "
+		"loading the file again once it is mended adds the rest and leaves out what is "
+		"there.",
 	.flags = rows,
 	.flag_count = ARRAY_COUNT(rows),
 	.config_size = sizeof(struct tsdb_flags),

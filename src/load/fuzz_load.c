@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
 	}
 	enum exposition_format format =
 		bytes[0] % 2 ? EXPOSITION_FORMAT_TEXT : EXPOSITION_FORMAT_OPENMETRICS;
-	int rc = load(bytes + 2, len - 2, format, 0, &whole);
+	int rc = load(bytes + 2, len - 2, format, len + 16, &whole);
 
 	/* Lines may be too long for small pieces, and quotes may hold newlines in one piece. */
 	if (load(bytes + 2, len - 2, format, 16 + (size_t)bytes[1] * 8, &parts) == 0 && rc == 0) {

@@ -15,6 +15,8 @@ struct met {
 	uint64_t hash;
 	size_t len;
 	struct series_ref ref;
+	int64_t last_ms; /* Of its samples; the store only knows those of earlier pieces. */
+	double last_value;
 };
 
 struct loader {
@@ -69,7 +71,8 @@ static struct met *find_met(struct loader *loader, struct str series, enum metri
 				loader->met, loader->met_capacity, sizeof(struct met));
 		}
 		at = loader->met_count++;
-		loader->met[at] = (struct met){ .hash = key.hash, .len = key.len };
+		loader->met[at] =
+			(struct met){ .hash = key.hash, .len = key.len, .last_ms = INT64_MIN };
 		map_add(&loader->by_hash, key.hash, at);
 	}
 	loader->last = (size_t)at;
@@ -102,6 +105,16 @@ static void count_sample(struct load_count *count, int outcome, int64_t time_ms)
 	}
 }
 
+/* What becomes of a sample that is no newer than the last of its series. */
+static enum append_outcome outcome_among_ours(
+	const struct met *met, const struct exposition *reader) {
+	if (reader->time_ms < met->last_ms) {
+		return APPEND_OUT_OF_ORDER;
+	}
+	return double_bits(reader->value) == double_bits(met->last_value) ? APPEND_OK
+									  : APPEND_DUPLICATE;
+}
+
 static int load_sample(
 	struct loader *loader, struct appender *appender, const struct exposition *reader) {
 	struct met *met = find_met(loader, reader->series, reader->type);
@@ -116,7 +129,11 @@ static int load_sample(
 	if (is_new) {
 		rc = series_labels(loader, reader->series, reader->type, &labels);
 	}
-	if (rc >= 0) {
+	if (rc >= 0 && reader->time_ms <= met->last_ms) {
+		rc = outcome_among_ours(met, reader);
+	} else if (rc >= 0) {
+		met->last_ms = reader->time_ms;
+		met->last_value = reader->value;
 		rc = appender_append(appender, &met->ref, is_new ? &labels : NULL, reader->time_ms,
 			reader->value, loader->err);
 	}

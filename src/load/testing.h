@@ -17,8 +17,6 @@ struct test_appendable {
 	struct buf pending; /* Since begin. */
 	uint64_t refs;
 	size_t commits;
-	int64_t last_ms; /* Older ones are out of order, whatever their series. */
-	bool keeps_order;
 };
 
 static inline int test_append(struct appender *appender, struct series_ref *ref,
@@ -33,10 +31,6 @@ static inline int test_append(struct appender *appender, struct series_ref *ref,
 			buf_add_byte(&to->pending, '\n');
 		}
 	}
-	if (to->keeps_order && time_ms <= to->last_ms) {
-		return time_ms == to->last_ms ? APPEND_DUPLICATE : APPEND_OUT_OF_ORDER;
-	}
-	to->last_ms = time_ms;
 	if (to->out) {
 		buf_printf(&to->pending, "%" PRIu64 " %" PRId64 "=%g\n", ref->v, time_ms, value);
 	}
