@@ -12,7 +12,7 @@ SERIES = 40
 STEPS = 480
 RETENTION = "--storage.tsdb.retention.time=30y"
 QUERIES = [
-    '{__name__=~"demo_.+"}', "rate(demo_requests_total[5m])",
+    '{__name__=~"demo_.+"}', "irate(demo_requests_total[5m])",
     "demo_wait_seconds_bucket", "count_over_time(demo_level[30m])", "demo_level @ 1767226600.5",
 ]
 
