@@ -250,6 +250,16 @@ def test_what_a_stock_server_cannot_do_is_its_error(fleets):
     assert answer["error"].startswith('cluster "a": ') and "mad_over_time" in answer["error"]
 
 
+def test_explains_what_it_and_the_clusters_did(fleets):
+    hub = fleets.hubs["ours"]
+    data = hub.api("query", query="sum by (pod) (rate(ctr[5m])) > 0", time=fleets.data.start + 1800,
+                   explain="analyze").json["data"]
+    assert [node["node"] for node in data["explain"]["plan"]] == [">"]
+    assert data["explain"]["plan"][0]["series"] >= len(data["result"]) > 0
+    assert [share["cluster"] for share in data["explain"]["clusters"]] == ["a", "b"]
+    assert all(share["receivedBytes"] > 0 for share in data["explain"]["clusters"])
+
+
 def test_the_data_is_what_the_queries_are_about(fleets):
     start = fleets.data.start
     for oracle in fleets.oracles.values():

@@ -112,3 +112,54 @@ def test_the_compact_form_holds_the_same_answer(pair, tmp_path):
     code, output, errors = run(peers.atoll(), "matrix", "dump", tmp_path / "answer")
     assert (code, output) == (1, "")
     assert "compact matrix" in errors
+
+
+EXPLAINED = "sum by (code) (rate(demo_requests_total[3s])) > bool scalar(sum(up))"
+
+
+def nodes_of(plan):
+    for node in plan:
+        yield node
+        yield from nodes_of(node["operands"])
+
+
+def test_explain_tells_of_each_node(pair):
+    code, output, errors = query("explain", "--time", pair.time, pair.ours.url, EXPLAINED)
+    assert code == 0, errors
+    rows = output.splitlines()
+    assert rows[0].split() == ["series", "values", "samples", "memory", "ms", "steps", "node"]
+    assert [row[67:] for row in rows[1:]] == [
+        "> bool", "  sum by (code)", "    rate", "      demo_requests_total[3s]", "  scalar",
+        "    sum", "      up"]
+
+
+def test_explain_counts_what_was_read(pair):
+    code, output, errors = query("explain", "--json", "--time", pair.time, pair.ours.url, EXPLAINED)
+    assert code == 0, errors
+    data = json.loads(output)["data"]
+    assert data["result"] == pair.ours.instant(EXPLAINED, time=pair.time)
+    nodes = {node["node"]: node for node in nodes_of(data["explain"]["plan"])}
+    selector = nodes["demo_requests_total[3s]"]
+    assert (selector["series"], selector["values"], selector["steps"]) == (2, selector["samples"], 1)
+    assert nodes["sum by (code)"]["samples"] == selector["samples"] > 2
+    assert nodes["> bool"]["series"] == 2
+    assert nodes["> bool"]["samples"] == selector["samples"] + nodes["up"]["samples"]
+    assert all(node["bytes"] >= 0 and node["ms"] > 0 for node in nodes.values())
+
+
+def test_explain_takes_ranges_and_directories(pair):
+    span = ("--start", pair.time - 3, "--end", pair.time, "--step", "1s")
+    for where in (pair.ours.url, pair.ours.data, pair.stock.data):
+        code, output, errors = query("explain", *span, where, "demo_temperature @ 5 + up offset 1s")
+        assert code == 0, errors
+        steps = {row[67:].strip(): row[59:65].strip() for row in output.splitlines()[1:]}
+        assert steps == {"+": "4", "demo_temperature @ 5.000": "1", "up offset 1s": "4"}
+
+
+def test_explain_needs_one_of_us(pair):
+    code, output, errors = query("explain", pair.stock.url, "up")
+    assert (code, output) == (1, "") and "only monitors and hubs of atoll" in errors
+    assert query("explain", "--time", 1, "--start", 1, pair.ours.url, "up")[0] == 2
+    answer = pair.ours.api("query", query="up", explain="maybe")
+    assert (answer.status, answer.json["errorType"]) == (400, "bad_data")
+    assert "explain" not in pair.ours.api("query", query="up").json["data"]

@@ -119,11 +119,14 @@ int param_limit(const struct uri_params *params, size_t *out, struct err *err) {
 
 static int read_common(const struct uri_params *params, struct query_request *request,
 	int64_t *timeout_ms, struct err *err) {
-	int64_t timeout = 0;
+	int64_t timeout = *timeout_ms;
 	struct str partial = uri_params_get(params, STR("partial_response"), NULL);
-	int rc = param_duration(params, "timeout", 0, &timeout, err);
-	if (rc == 0) {
-		rc = param_duration(params, "lookback_delta", 0, &request->lookback_ms, err);
+	struct str explain = uri_params_get(params, STR("explain"), NULL);
+	struct str lookback = uri_params_get(params, STR("lookback_delta"), NULL);
+	int rc = param_duration(params, "timeout", *timeout_ms, &timeout, err);
+	if (rc == 0 && lookback.len > 0) {
+		rc = parse_duration(lookback, &request->lookback_ms, err);
+		rc = rc < 0 ? err_wrap(err, rc, "error parsing lookback delta duration") : 0;
 	}
 	if (rc == 0 && partial.len > 0 && !str_equal(partial, STR("warn")) &&
 		!str_equal(partial, STR("abort"))) {
@@ -131,12 +134,17 @@ static int read_common(const struct uri_params *params, struct query_request *re
 			err, ERR_INVAL, "\"%.*s\" is neither warn nor abort", STR_ARG(partial));
 		rc = param_invalid("partial_response", ERR_INVAL, err);
 	}
+	if (rc == 0 && explain.len > 0 && !str_equal(explain, STR("analyze"))) {
+		(void)err_set(err, ERR_INVAL, "\"%.*s\" is not analyze", STR_ARG(explain));
+		rc = param_invalid("explain", ERR_INVAL, err);
+	}
 	if (rc < 0) {
 		return rc;
 	}
-	if (timeout > 0 && timeout < *timeout_ms) {
+	if (timeout < *timeout_ms) {
 		*timeout_ms = timeout;
 	}
+	request->explains = explain.len > 0;
 	request->abort_on_partial = str_equal(partial, STR("abort"));
 	request->query = uri_params_get(params, STR("query"), NULL);
 	return 0;

@@ -27,8 +27,8 @@ MUST_USE int param_duration(const struct uri_params *params, const char *name, i
 /* How many results are wanted; 0, as without the parameter: all. */
 MUST_USE int param_limit(const struct uri_params *params, size_t *out, struct err *err);
 
-/* query, time, timeout, lookback_delta, limit, partial_response; 'now_ms' stands for a missing
- * time. */
+/* query, time, timeout, lookback_delta, limit, partial_response, explain; 'now_ms' stands for a
+ * missing time. */
 MUST_USE int params_instant(const struct uri_params *params, int64_t now_ms,
 	struct query_request *request, int64_t *timeout_ms, struct err *err);
 /* As params_instant with start, end, step and their checks. */

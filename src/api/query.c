@@ -41,8 +41,8 @@ static void evaluate(struct job *job, struct query_request *request, int64_t tim
 		return;
 	}
 	request->limit = limit;
-	/* What a limit cuts, what each cluster gave, and histograms: only JSON has these. */
-	if (job->takes_matrix && limit == 0 && answer.share_count == 0 &&
+	/* What a limit cuts, what each cluster gave, plans, and histograms: only JSON has these. */
+	if (job->takes_matrix && limit == 0 && answer.share_count == 0 && !request->explains &&
 		!query_result_has_histograms(&answer.result)) {
 		matrix_encode(&answer.result, &job->body);
 		job->is_matrix = true;

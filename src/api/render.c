@@ -1,5 +1,6 @@
 #include "api/render.h"
 
+#include "api/explain.h"
 #include "api/render_histogram.h"
 
 #include "base/memory.h"
@@ -315,27 +316,6 @@ static void put_scalar(struct json_writer *json, int64_t time_ms, double value) 
 	put_single(json, time_ms, (struct str){ text, number_format_f(value, text) });
 }
 
-static void put_shares(struct json_writer *json, const struct source_answer *answer) {
-	json_key(json, STR("clusters"));
-	json_begin_array(json);
-	for (size_t i = 0; i < answer->share_count; i++) {
-		const struct cluster_share *share = &answer->shares[i];
-		json_begin_object(json);
-		json_key(json, STR("cluster"));
-		json_put_str(json, share->cluster);
-		json_key(json, STR("receivedBytes"));
-		json_put_int(json, (int64_t)share->received_bytes);
-		json_key(json, STR("fragments"));
-		json_put_int(json, (int64_t)share->fragments);
-		json_key(json, STR("waitMs"));
-		json_put_double(json, (double)share->wait_ns / (double)NS_PER_MS);
-		json_key(json, STR("error"));
-		json_put_str(json, share->error);
-		json_end_object(json);
-	}
-	json_end_array(json);
-}
-
 static void put_seconds(struct json_writer *json, const char *key, int64_t ns) {
 	json_key(json, str_of(key));
 	json_put_double(json, (double)ns / (double)NS_PER_S);
@@ -362,7 +342,8 @@ static void put_stats(
 	json_put_int(json, (int64_t)stats->samples_peak);
 	json_end_object(json);
 	if (answer->share_count > 0) {
-		put_shares(json, answer);
+		json_key(json, STR("clusters"));
+		explain_render_shares(json, answer);
 	}
 	json_end_object(json);
 }
@@ -396,6 +377,10 @@ bool render_result(struct json_writer *json, const struct source_answer *answer,
 	}
 	if (waited_ns) {
 		put_stats(json, answer, *waited_ns);
+	}
+	if (request->explains) {
+		json_key(json, STR("explain"));
+		explain_render(json, answer);
 	}
 	json_end_object(json);
 	return truncated;

@@ -19,6 +19,7 @@ static const struct command *const commands[] = {
 	&query_series_command,
 	&query_labels_command,
 	&query_format_command,
+	&query_explain_command,
 	&promqltest_command,
 	&matrix_dump_command,
 	&tsdb_load_command,

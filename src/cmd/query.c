@@ -66,6 +66,18 @@ static const struct flag range_rows[] = {
 	COMMON_ROWS,
 };
 
+static const struct flag explain_rows[] = {
+	FLAG_TEXT_ROW(struct query_flags, time, "time", "TIME", NULL,
+		"When to evaluate. " TIME_HELP " Default: now."),
+	FLAG_TEXT_ROW(struct query_flags, start, "start", "TIME", NULL,
+		"The first step of a range, as of atoll query range."),
+	FLAG_TEXT_ROW(struct query_flags, end, "end", "TIME", NULL, "The end of a range."),
+	FLAG_TEXT_ROW(
+		struct query_flags, step, "step", "DURATION", NULL, "From step to step of it."),
+	LOOKBACK_ROW,
+	COMMON_ROWS,
+};
+
 static const struct flag series_rows[] = { SPAN_ROWS, COMMON_ROWS };
 
 static const struct flag labels_rows[] = {
@@ -101,7 +113,12 @@ static int ask(const struct command *command, const struct query_flags *flags, c
 	add_common(flags, form);
 	int rc = query_ask(&place, path, buf_str(form), &body, &err);
 	if (rc >= 0) {
-		rc = query_print(buf_str(&body), flags->json, &err);
+		bool explains = command == &query_explain_command;
+		rc = query_print(buf_str(&body),
+			flags->json ? QUERY_JSON
+			: explains  ? QUERY_PLAN
+				    : QUERY_TEXT,
+			&err);
 	}
 	return rc < 0 ? command_fail(command, &err) : EXIT_SUCCESS;
 }
@@ -177,6 +194,34 @@ static int run_range(const void *config, char **args, size_t arg_count) {
 		return command_fail(&query_range_command, &err);
 	}
 	return ask(&query_range_command, flags, args[0], "/query_range", &form);
+}
+
+/* At one time, unless a range of time is given. */
+static int run_explain(const void *config, char **args, size_t arg_count) {
+	const struct query_flags *flags = config;
+	bool is_range = flags->start || flags->end || flags->step;
+	AUTO(buf_deinit) struct buf form = { 0 };
+	struct err err = { 0 };
+	if (arg_count != 2) {
+		return usage(&query_explain_command);
+	}
+	begin_query(flags, args[1], &form);
+	add(&form, "explain", "analyze");
+	int rc = 0;
+	if (is_range && flags->time) {
+		rc = err_set(&err, ERR_INVAL,
+			"--time is of one time, --start, --end and --step "
+			"of a range of time: give either");
+	} else if (is_range) {
+		rc = add_range(flags, &form, &err);
+	} else {
+		add(&form, "time", flags->time);
+	}
+	if (rc < 0) {
+		return command_fail(&query_explain_command, &err);
+	}
+	return ask(&query_explain_command, flags, args[0], is_range ? "/query_range" : "/query",
+		&form);
 }
 
 static int run_series(const void *config, char **args, size_t arg_count) {
@@ -292,4 +337,23 @@ const struct command query_format_command = {
 		       "format_query does: what is longer than 100 bytes is broken into lines, two "
 		       "spaces deeper at each level. Comments are lost. No server is asked.",
 	.run = run_format,
+};
+
+const struct command query_explain_command = {
+	.name = "query explain",
+	.summary = "evaluate an expression and tell what each part of it took",
+	.arguments = "URL|DIR EXPRESSION",
+	.description = WHERE_HELP
+	"\n\nPrints a row for each operation, selector and scalar of the expression, "
+	"operands below what they are of: the series that it gave and the values in them "
+	"(of a range vector its samples), the samples read from the store, the memory and "
+	"the time taken, operands included, and at how many steps it was evaluated; at one "
+	"where its value is the same at all. Where several threads shared the work, the "
+	"times below are those of all threads together. Of a hub, what the clusters "
+	"evaluated is one row each and what each cluster sent stands at the end. Only "
+	"atoll's monitors and hubs explain, and data directories.",
+	.flags = explain_rows,
+	.flag_count = ARRAY_COUNT(explain_rows),
+	.config_size = sizeof(struct query_flags),
+	.run = run_explain,
 };

@@ -5,12 +5,14 @@
 #define CMD_QUERY_H
 
 #include "cmd/flags.h"
+#include "cxx/json.h"
 
 extern const struct command query_instant_command;
 extern const struct command query_range_command;
 extern const struct command query_series_command;
 extern const struct command query_labels_command;
 extern const struct command query_format_command;
+extern const struct command query_explain_command;
 
 /* Where and how long to ask. */
 struct query_place {
@@ -26,10 +28,20 @@ struct query_place {
 MUST_USE int query_ask(const struct query_place *place, const char *path, struct str form,
 	struct buf *body, struct err *err);
 
+/* How an answer is printed. */
+enum query_form {
+	QUERY_TEXT,
+	QUERY_JSON, /* As it came. */
+	QUERY_PLAN, /* Not what was found but how: a row per node. */
+};
+
 /*
- * Prints the answer: as text, the warnings to stderr; or the JSON as it came. Returns 0,
- * ERR_CORRUPT for what is no answer of this API, or ERR_EXEC with the sentence of an error answer.
+ * Prints the answer, the warnings to stderr unless it is JSON. Returns 0, ERR_CORRUPT for what is
+ * no answer of this API, ERR_ABSENT for one without the plan that is wanted, or ERR_EXEC with the
+ * sentence of an error answer.
  */
-MUST_USE int query_print(struct str body, bool as_json, struct err *err);
+MUST_USE int query_print(struct str body, enum query_form form, struct err *err);
+/* Appends the plan of "explain" in an answer's data, a row per node. */
+void query_format_plan(struct json_value explain, struct buf *out);
 
 #endif

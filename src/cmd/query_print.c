@@ -139,8 +139,8 @@ static void print_notes(struct json_value root, const char *key, const char *wor
 	}
 }
 
-static int format_answer(
-	struct json_value root, struct arena *arena, struct buf *out, struct err *err) {
+static int format_answer(struct json_value root, enum query_form form, struct arena *arena,
+	struct buf *out, struct err *err) {
 	struct json_value data;
 	struct json_value type;
 	struct json_value result;
@@ -159,10 +159,19 @@ static int format_answer(
 		!json_member(data, STR("result"), &result)) {
 		return no_answer(err);
 	}
+	if (form == QUERY_PLAN && !json_member(data, STR("explain"), &result)) {
+		return err_set(err, ERR_ABSENT,
+			"the answer has no plan: only monitors and hubs of atoll explain queries");
+	}
+	if (form == QUERY_PLAN) {
+		query_format_plan(result, out);
+		return 0;
+	}
 	return format_result(type, result, arena, out, err);
 }
 
-int query_print(struct str body, bool as_json, struct err *err) {
+int query_print(struct str body, enum query_form form, struct err *err) {
+	bool as_json = form == QUERY_JSON;
 	struct json_document *document = NULL;
 	struct arena arena = { 0 };
 	AUTO(buf_deinit) struct buf out = { 0 };
@@ -170,7 +179,7 @@ int query_print(struct str body, bool as_json, struct err *err) {
 		return no_answer(err);
 	}
 	struct json_value root = json_root(document);
-	int rc = format_answer(root, &arena, &out, as_json ? NULL : err);
+	int rc = format_answer(root, form, &arena, &out, as_json ? NULL : err);
 	if (as_json) {
 		rc = rc == ERR_EXEC ? err_set(err, rc, "the answer is an error") : 0;
 		(void)printf("%.*s\n", STR_ARG(body));

@@ -463,7 +463,8 @@ int hub_query(struct source *source, const struct query_request *request, struct
 		.end_ms = request->end_ms,
 		.is_range = request->is_range,
 		.lookback_ms = request->lookback_ms,
-		.control = request->control };
+		.control = request->control,
+		.explains = request->explains };
 	hub_charge_init(hub, arena, &charge);
 	hub->options.transport->ops->clusters(
 		hub->options.transport, arena, &run.clusters, &run.cluster_count);

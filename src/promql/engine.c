@@ -1,7 +1,9 @@
 #include "promql/engine.h"
 
 #include "promql/eval.h"
+#include "promql/explain.h"
 #include "promql/function.h"
+#include "promql/gather.h"
 #include "promql/result.h"
 
 #include "base/check.h"
@@ -123,6 +125,21 @@ static int check_type(const struct expr *root, const struct query_params *params
 	return 0;
 }
 
+/* Evaluates, and tells what became of the nodes. */
+static int eval_explained(struct eval *ev, const struct query_params *params, struct arena *arena,
+	struct query_result *result) {
+	struct explain_node root = { 0 };
+	int rc;
+
+	ev->explains = &root;
+	rc = eval_root(ev, params, arena, result);
+	if (rc < 0) {
+		return rc;
+	}
+	gather_explain(ev->gathers);
+	return explain_copy(arena, &root, &result->plan, ev->err);
+}
+
 static int eval_prepared(struct engine *engine, struct eval *ev, const struct query_params *params,
 	struct arena *arena, struct query_result *result) {
 	int64_t start_ns = clock_mono_ns(engine->clock);
@@ -134,7 +151,10 @@ static int eval_prepared(struct engine *engine, struct eval *ev, const struct qu
 		arena->budget = &ev->budget;
 	}
 	rc = eval_check(ev);
-	rc = rc < 0 ? rc : eval_root(ev, params, arena, result);
+	if (rc == 0) {
+		rc = params->explains ? eval_explained(ev, params, arena, result)
+				      : eval_root(ev, params, arena, result);
+	}
 	rc = rc < 0 ? rc : eval_check(ev);
 	if (is_charged) {
 		arena->budget = NULL;
@@ -170,6 +190,7 @@ int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tr
 	ev.control = params->control;
 	ev.err = err;
 	ev.pool = engine->pool;
+	ev.clock = engine->clock;
 	ev.threads = engine->options.threads;
 	ev.lookback_ms =
 		params->lookback_ms > 0 ? params->lookback_ms : engine->options.lookback_ms;

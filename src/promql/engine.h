@@ -71,6 +71,7 @@ struct query_params {
 	bool is_range;                 /* A range query, even if its grid has one step. */
 	int64_t lookback_ms;           /* 0: the engine's. */
 	struct query_control *control; /* May be NULL. */
+	bool explains;                 /* Fill in query_result.plan. */
 };
 
 /* One warning or info, Prometheus' text with position. */
@@ -95,6 +96,23 @@ struct query_stats {
 	int64_t eval_ns;
 };
 
+/*
+ * What became of one node of a query: what it gave to the node above, and what that took, all that
+ * stands below it included.
+ */
+struct explain_node {
+	struct str text;   /* The operation without its operands; a selector as written. */
+	size_t step_count; /* At how many steps it was evaluated; 1 where one stands for all. */
+	uint64_t series;   /* Series given, those without any value included, */
+	uint64_t values;   /* and their values; of a range vector, its samples. */
+	uint64_t samples;  /* Samples read from the store. */
+	uint64_t bytes;    /* Memory of the evaluation that was taken. */
+	int64_t ns;        /* Time; below a node whose series several threads shared, all theirs. */
+	bool is_scalar;    /* One value at each step: a series of its own. */
+	struct explain_node *first; /* The first of its operands, in the order of their opening, */
+	struct explain_node *next;  /* and the next one of the same node. */
+};
+
 /* A raw series of a top-level matrix selector (an instant query of x[5m]). */
 struct raw_series {
 	struct labels labels;
@@ -114,6 +132,7 @@ struct query_result {
 	bool is_ordered; /* Column order is part of the answer (sort, topk). */
 	struct annotations notes;
 	struct query_stats stats;
+	struct explain_node *plan; /* NULL unless it was asked for. */
 };
 
 /* Whether any value is a native histogram. */

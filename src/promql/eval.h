@@ -57,6 +57,9 @@ struct eval {
 	 * for all steps, not at all inside a subquery, whose results are counted when they are
 	 * used. */
 	uint64_t samples_weight;
+	uint64_t samples_loaded;       /* From the store. */
+	struct clock *clock;           /* The engine's. */
+	struct explain_node *explains; /* What is at work now; NULL: nobody asked. */
 };
 
 /* One series' values at the steps of a grid. */

@@ -2,6 +2,7 @@
 
 #include "promql/chain.h"
 #include "promql/columns.h"
+#include "promql/explain.h"
 #include "promql/names.h"
 
 #include "base/check.h"
@@ -36,6 +37,7 @@ struct slot {
 	size_t capacity;
 	size_t charged_bytes;
 	uint64_t samples_read;
+	uint64_t samples_loaded;
 	uint64_t held; /* For series after the last column, which gave none. */
 	int rc;        /* Why it ends early; the sentence is in 'err'. */
 	struct err err;
@@ -46,7 +48,8 @@ struct lane {
 	struct gather *gather;
 	struct eval ev;
 	struct err err;
-	struct stream *stream; /* NULL: not opened yet. */
+	struct explain_node plan; /* The root of its own nodes. */
+	struct stream *stream;    /* NULL: not opened yet. */
 	struct leaf *leaf;
 	uint64_t held; /* By the opened chain; the query's own holds as much. */
 	enum {
@@ -76,7 +79,8 @@ struct gather {
 	struct eval *ev;
 	struct expr *expr;
 	const struct grid *grid;
-	struct leaf *source; /* What lanes fork. */
+	struct leaf *source;       /* What lanes fork. */
+	struct explain_node *node; /* What the chain is to the query; NULL: nobody asked. */
 	struct desk *desk;
 	struct lane *lanes; /* The first is the query's own thread. */
 	size_t lane_count;
@@ -92,8 +96,9 @@ struct gather {
 	size_t column; /* Of the slot, the next. */
 	bool is_direct;
 	bool is_done;
-	uint64_t direct_read; /* What the first lane had read before. */
-	uint64_t held;        /* Of the column given last. */
+	uint64_t direct_read; /* What the first lane had read and loaded before. */
+	uint64_t direct_loaded;
+	uint64_t held; /* Of the column given last. */
 };
 
 bool gather_pays(const struct eval *ev, const struct leaf *leaf, const struct grid *grid) {
@@ -199,6 +204,8 @@ static void lane_init(struct lane *lane, struct gather *gather) {
 		.lookback_ms = from->lookback_ms,
 		.samples_weight = from->samples_weight,
 		.is_lane = true,
+		.clock = from->clock,
+		.explains = from->explains ? &lane->plan : NULL,
 	};
 	budget_init(&ev->budget, &from->budget, "", 0);
 	arena_init(&ev->arena, &ev->budget);
@@ -247,6 +254,7 @@ static int lane_next(struct lane *lane, struct column *out, uint64_t *held) {
 /* Does a batch ahead. */
 static void lane_fill(struct lane *lane, size_t batch, struct slot *slot) {
 	uint64_t read = lane->ev.samples_read;
+	uint64_t loaded = lane->ev.samples_loaded;
 	struct column column;
 	uint64_t held = 0;
 	int rc = lane_seek(lane, batch);
@@ -258,6 +266,7 @@ static void lane_fill(struct lane *lane, size_t batch, struct slot *slot) {
 	slot->rc = rc;
 	slot->held = held;
 	slot->samples_read = lane->ev.samples_read - read;
+	slot->samples_loaded = lane->ev.samples_loaded - loaded;
 	if (rc < 0) {
 		slot->err = lane->err;
 	}
@@ -384,6 +393,7 @@ NO_THREAD_ANALYSIS static int begin_batch(struct gather *gather, bool *is_mine) 
 	lock_drop(&desk->lock);
 	gather->column = 0;
 	gather->direct_read = own->ev.samples_read;
+	gather->direct_loaded = own->ev.samples_loaded;
 	return *is_mine ? lane_seek(own, turn) : 0;
 }
 
@@ -391,9 +401,15 @@ NO_THREAD_ANALYSIS static int begin_batch(struct gather *gather, bool *is_mine) 
 NO_THREAD_ANALYSIS static void end_batch(struct gather *gather) {
 	struct desk *desk = gather->desk;
 
-	gather->ev->samples_read += gather->is_direct
-					    ? gather->lanes[0].ev.samples_read - gather->direct_read
-					    : gather->current->samples_read;
+	if (gather->is_direct) {
+		const struct eval *own = &gather->lanes[0].ev;
+
+		gather->ev->samples_read += own->samples_read - gather->direct_read;
+		gather->ev->samples_loaded += own->samples_loaded - gather->direct_loaded;
+	} else {
+		gather->ev->samples_read += gather->current->samples_read;
+		gather->ev->samples_loaded += gather->current->samples_loaded;
+	}
 	gather->current = NULL;
 	lock_take(&desk->lock);
 	desk->taken_batch++;
@@ -553,6 +569,7 @@ int gather_open(struct eval *ev, struct expr *expr, const struct grid *grid, str
 	gather->expr = expr;
 	gather->grid = grid;
 	gather->source = leaf;
+	gather->node = ev->explains;
 	gather->series_count = series_set_count(leaf->set);
 	gather->lane_count = ev->threads;
 	gather->slot_count = SLOTS_PER_LANE * gather->lane_count;
@@ -571,6 +588,19 @@ int gather_open(struct eval *ev, struct expr *expr, const struct grid *grid, str
 	ev->gathers = gather;
 	*out = &gather->stream;
 	return 0;
+}
+
+void gather_explain(struct gather *gather) {
+	for (; gather; gather = gather->next) {
+		close_desk(gather);
+		for (size_t i = 0; i < gather->lane_count; i++) {
+			const struct explain_node *plan = gather->lanes[i].plan.first;
+
+			if (plan) {
+				explain_merge(gather->node, plan);
+			}
+		}
+	}
 }
 
 void gather_free(struct gather *gather) {

@@ -27,6 +27,10 @@ bool gather_pays(const struct eval *ev, const struct leaf *leaf, const struct gr
 MUST_USE int gather_open(struct eval *ev, struct expr *expr, const struct grid *grid,
 	struct leaf *leaf, const struct stream *stream, struct stream **out);
 
+/* Adds what the lanes' own evaluations say to what the query's nodes do. Waits for the helpers at
+ * work; no column may be asked for after. */
+void gather_explain(struct gather *gather);
+
 /* Waits for the helpers at work and frees everything; before the evaluation's arena goes. */
 void gather_free(struct gather *gather);
 

@@ -302,6 +302,45 @@ static void a_canceled_query_ends_on_all_threads(void **state) {
 	arena_deinit(&arena);
 }
 
+static void assert_same_plan(
+	const char *query, const struct explain_node *one, const struct explain_node *many) {
+	for (; one && many; one = one->next, many = many->next) {
+		assert_str_equal(one->text, many->text);
+		if (one->step_count != many->step_count || one->series != many->series ||
+			one->values != many->values || one->samples != many->samples) {
+			fail_msg("%s: at %.*s %" PRIu64 " series, %" PRIu64 " values, %" PRIu64
+				 " samples on one thread, %" PRIu64 ", %" PRIu64 ", %" PRIu64
+				 " on many",
+				query, STR_ARG(one->text), one->series, one->values, one->samples,
+				many->series, many->values, many->samples);
+		}
+		assert_same_plan(query, one->first, many->first);
+	}
+	assert_true(!one && !many);
+}
+
+/* What the threads did stands below the node whose series they shared. */
+static void a_plan_is_that_of_one_thread(void **state) {
+	const struct query_params params = {
+		.grid = { 300 * SECOND, 20 * SECOND, 40 }, .is_range = true, .explains = true
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(queries); i++) {
+		struct query_result one = { 0 };
+		struct query_result many = { 0 };
+		struct fixture *f = *state;
+		struct arena arena = { 0 };
+		struct err err = { 0 };
+
+		if (eval(f, f->one, queries[i], &params, &arena, &one, &err) == 0) {
+			assert_ok(eval(f, f->many, queries[i], &params, &arena, &many, &err), err);
+			assert_non_null(one.plan);
+			assert_same_plan(queries[i], one.plan, many.plan);
+		}
+		arena_deinit(&arena);
+	}
+}
+
 struct asker {
 	struct fixture *f;
 	size_t first;
@@ -346,6 +385,7 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(limits_hold_on_many_threads, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_canceled_query_ends_on_all_threads, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_plan_is_that_of_one_thread, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_queries_share_the_helpers, setup, teardown),
 	};
 	return TEST_RUN(tests);

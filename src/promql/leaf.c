@@ -105,6 +105,7 @@ int leaf_next(struct eval *ev, struct leaf *leaf) {
 	if (rc < 0) {
 		return rc;
 	}
+	ev->samples_loaded += leaf->samples.count;
 	rc = eval_work(ev, leaf->samples.count + 1);
 	return rc < 0 ? rc : 1;
 }

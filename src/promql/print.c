@@ -325,6 +325,39 @@ void expr_print(const struct expr *expr, struct buf *out) {
 	}
 }
 
+void expr_print_node(const struct expr *expr, struct buf *out) {
+	switch (expr->kind) {
+	case EXPR_SUBQUERY:
+		print_subquery_range(expr, out);
+		return;
+	case EXPR_CALL:
+		buf_add_str(out, expr->u.call.function->name);
+		return;
+	case EXPR_AGGREGATE:
+		print_aggregate_op(expr, out);
+		while (out->len > 0 && out->ptr[out->len - 1] == ' ') {
+			out->len--;
+		}
+		return;
+	case EXPR_BINARY:
+		print_binary_op(expr, out);
+		return;
+	case EXPR_UNARY:
+		buf_add_byte(out, expr->u.unary.negative ? '-' : '+');
+		return;
+	case EXPR_PAREN:
+		buf_add_text(out, "()");
+		return;
+	case EXPR_NUMBER:
+	case EXPR_STRING:
+	case EXPR_SELECTOR:
+	case EXPR_RANGE:
+	case EXPR_STEPS:
+		expr_print(expr, out);
+		return;
+	}
+}
+
 /* Longest text of a node that stays on one line, in bytes. */
 #define LINE_MAX 100
 /* Longest text that expr_format makes. */

@@ -13,6 +13,10 @@
  */
 void expr_print(const struct expr *expr, struct buf *out);
 
+/* Appends what is the node's own, without its operands: "sum by (a)", "rate", "+ on (b)"; all of a
+ * selector. */
+void expr_print_node(const struct expr *expr, struct buf *out);
+
 /*
  * Appends 'expr' as Prometheus' Pretty() does: what is longer than 100 bytes is broken into lines,
  * two spaces deeper at each level. Returns 0, or ERR_LIMIT for a text that grows beyond 16 MiB.

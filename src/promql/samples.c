@@ -6,6 +6,7 @@
 #include "promql/samples.h"
 
 #include "promql/columns.h"
+#include "promql/explain.h"
 
 struct samples_source {
 	struct eval *ev;
@@ -20,7 +21,8 @@ struct samples_source {
 	const struct histogram **histograms; /* Of the current series, if it has any. */
 	struct column ahead;                 /* Read already, of the series after it. */
 	bool has_ahead;
-	uint64_t held; /* Samples of the current series, as counted. */
+	uint64_t held;             /* Samples of the current series, as counted. */
+	struct explain_node *node; /* NULL: nobody wants to know. */
 };
 
 const struct window_shape *samples_shape(const struct samples_source *source) {
@@ -102,14 +104,25 @@ static int open_subquery(
 int samples_open(
 	struct eval *ev, struct expr *expr, const struct grid *grid, struct samples_source **out) {
 	struct samples_source *source = EVAL_NEW(ev, struct samples_source, 1);
+	struct explain_span span;
 	int rc;
 
 	if (!source) {
 		return ERR_LIMIT;
 	}
 	source->ev = ev;
+	if (ev->explains) {
+		source->node = explain_new(ev, expr, grid);
+		if (!source->node) {
+			return ERR_LIMIT;
+		}
+		span = explain_enter(ev, source->node);
+	}
 	rc = expr->kind == EXPR_RANGE ? open_range(source, expr, grid)
 				      : open_subquery(source, expr, grid);
+	if (source->node) {
+		explain_leave(ev, source->node, &span);
+	}
 	if (rc < 0) {
 		return rc;
 	}
@@ -304,12 +317,28 @@ static int next_evaluated(struct samples_source *source, struct samples *out) {
 	return 1;
 }
 
+static int next_series(struct samples_source *source, struct samples *out) {
+	return source->leaf ? next_selected(source, out) : next_evaluated(source, out);
+}
+
+static int next_explained(struct samples_source *source, struct samples *out) {
+	struct explain_span span = explain_enter(source->ev, source->node);
+	int rc = next_series(source, out);
+
+	explain_leave(source->ev, source->node, &span);
+	if (rc > 0) {
+		source->node->series++;
+		source->node->values += out->count;
+	}
+	return rc;
+}
+
 int samples_next(struct samples_source *source, struct samples *out) {
 	int rc;
 
 	eval_drop(source->ev, source->held);
 	source->held = 0;
-	rc = source->leaf ? next_selected(source, out) : next_evaluated(source, out);
+	rc = source->node ? next_explained(source, out) : next_series(source, out);
 	if (rc <= 0) {
 		return rc;
 	}

@@ -6,6 +6,7 @@
 #include "promql/call.h"
 #include "promql/chain.h"
 #include "promql/each.h"
+#include "promql/explain.h"
 #include "promql/gather.h"
 #include "promql/histogram.h"
 #include "promql/number.h"
@@ -254,6 +255,13 @@ static bool is_spreadable(const struct eval *ev, struct expr *expr) {
 	       (ev->options->delayed_name_removal || !chain_may_collide(expr, selector));
 }
 
+/* Opens a vector that is not the same at all steps. */
+static int open_varying(
+	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
+	return is_spreadable(ev, expr) ? open_chain(ev, expr, grid, out)
+				       : open_vector(ev, expr, grid, out);
+}
+
 int eval_stream(struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
 	int rc = eval_check(ev);
 
@@ -264,8 +272,8 @@ int eval_stream(struct eval *ev, struct expr *expr, const struct grid *grid, str
 	if (grid->count > 1 && expr_is_invariant(expr)) {
 		return open_repeat(ev, expr, grid, out);
 	}
-	return is_spreadable(ev, expr) ? open_chain(ev, expr, grid, out)
-				       : open_vector(ev, expr, grid, out);
+	return ev->explains ? explain_stream(ev, expr, grid, open_varying, out)
+			    : open_varying(ev, expr, grid, out);
 }
 
 /* A finished matrix as a scalar: the value of its one column, NaN where it has none. */
@@ -336,6 +344,26 @@ static int scalar_once(struct eval *ev, struct expr *expr, const struct grid *gr
 	return rc;
 }
 
+/* A scalar at all steps, as a node of one series. */
+static int explain_scalar(
+	struct eval *ev, struct expr *expr, const struct grid *grid, double *values) {
+	struct explain_node *node = explain_new(ev, expr, grid);
+	struct explain_span span;
+	int rc;
+
+	if (!node) {
+		return ERR_LIMIT;
+	}
+	span = explain_enter(ev, node);
+	rc = expr_is_invariant(expr) ? scalar_once(ev, expr, grid, values)
+				     : scalar_at(ev, expr, grid, values);
+	explain_leave(ev, node, &span);
+	node->is_scalar = true;
+	node->series = 1;
+	node->values = grid->count;
+	return rc;
+}
+
 int eval_scalar(struct eval *ev, struct expr *expr, const struct grid *grid, double **out) {
 	double *values = EVAL_NEW(ev, double, grid->count);
 	int rc = values ? eval_hold(ev, grid->count) : ERR_LIMIT;
@@ -346,8 +374,10 @@ int eval_scalar(struct eval *ev, struct expr *expr, const struct grid *grid, dou
 	if (rc < 0) {
 		return rc;
 	}
-	rc = expr_is_invariant(expr) ? scalar_once(ev, expr, grid, values)
-				     : scalar_at(ev, expr, grid, values);
 	*out = values;
-	return rc;
+	if (ev->explains && expr->kind != EXPR_NUMBER) {
+		return explain_scalar(ev, expr, grid, values);
+	}
+	return expr_is_invariant(expr) ? scalar_once(ev, expr, grid, values)
+				       : scalar_at(ev, expr, grid, values);
 }

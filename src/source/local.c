@@ -29,6 +29,7 @@ static int query(struct source *source, const struct query_request *request, str
 		.is_range = request->is_range,
 		.lookback_ms = request->lookback_ms,
 		.control = request->control,
+		.explains = request->explains,
 	};
 	struct source_answer made = { 0 };
 	int rc =
