@@ -22,6 +22,7 @@ struct arena_block {
 	struct arena_block *older;
 	size_t size; /* With this header. */
 	bool is_charged;
+	bool is_owed;   /* Is to be charged when there is room. */
 	bool is_single; /* Holds one big allocation. */
 };
 
@@ -36,6 +37,7 @@ static void block_free(struct arena *arena, struct arena_block *block) {
 		budget_release(arena->budget, block->size);
 	}
 	arena->bytes -= block->size;
+	arena->owed_bytes -= block->is_owed ? block->size : 0;
 	UNPOISON(block, block->size);
 	free(block);
 }
@@ -78,8 +80,11 @@ static struct arena_block *block_new(
 		return NULL;
 	}
 	struct arena_block *block = memory_resize(NULL, 1, size);
-	*block = (struct arena_block){ .size = size, .is_charged = is_charged };
+	*block = (struct arena_block){
+		.size = size, .is_charged = is_charged, .is_owed = arena->budget && !is_charged
+	};
 	arena->bytes += size;
+	arena->owed_bytes += block->is_owed ? size : 0;
 	POISON((char *)block + HEADER, size - HEADER);
 	return block;
 }
@@ -108,9 +113,10 @@ static bool grow(struct arena *arena, size_t bytes, bool must_fit, struct err *e
 	while (size < HEADER + bytes) {
 		size *= 2;
 	}
-	struct arena_block *block = block_new(arena, size, must_fit, err);
-	if (!block && size > BLOCK_MIN) {
-		/* What is left of the budget may do for just this. */
+	struct arena_block *block = block_new(arena, size, true, err);
+	if (!block) {
+		/* What is left of the budget may do for just this; and no more is owed than must.
+		 */
 		size_t least = HEADER + bytes;
 		block = block_new(arena, least < BLOCK_MIN ? BLOCK_MIN : least, must_fit, err);
 	}
@@ -158,6 +164,19 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size) {
 	return memset(ptr, 0, bytes);
 }
 
+/* Charges what is owed. Returns false when there is no room for it still. */
+static bool settle(struct arena *arena, struct err *err) {
+	if (!arena->budget || budget_charge(arena->budget, arena->owed_bytes, err) < 0) {
+		return !arena->budget;
+	}
+	for (struct arena_block *block = arena->blocks; block; block = block->older) {
+		block->is_charged |= block->is_owed;
+		block->is_owed = false;
+	}
+	arena->owed_bytes = 0;
+	return true;
+}
+
 void *arena_try_alloc(struct arena *arena, size_t count, size_t size, struct err *err) {
 	size_t bytes = 0;
 	if (__builtin_mul_overflow(count, size, &bytes) || bytes >= SIZE_MAX / 4) {
@@ -165,8 +184,21 @@ void *arena_try_alloc(struct arena *arena, size_t count, size_t size, struct err
 			count, size);
 		return NULL;
 	}
+	if (arena->owed_bytes > 0 && !settle(arena, err)) {
+		return NULL;
+	}
 	void *ptr = alloc(arena, ALIGN, bytes, true, err);
 	return ptr ? memset(ptr, 0, bytes) : NULL;
+}
+
+int arena_charge(const struct arena *arena, uint64_t bytes, struct err *err) {
+	return arena->budget ? budget_charge(arena->budget, bytes, err) : 0;
+}
+
+void arena_release(const struct arena *arena, uint64_t bytes) {
+	if (arena->budget) {
+		budget_release(arena->budget, bytes);
+	}
 }
 
 struct str arena_copy(struct arena *arena, struct str s) {

@@ -20,11 +20,13 @@ struct arena {
 	char *end;             /* The end of the newest block. */
 	struct budget *budget; /* Borrowed; NULL: unbounded. */
 	size_t bytes;          /* Held in blocks. */
+	size_t owed_bytes;     /* Of these, what the budget had no room for. */
 };
 
 /*
  * An arena whose blocks are charged to 'budget' ('budget' may be NULL). arena_try_alloc fails when
- * it is spent; arena_alloc, for small things, then goes on uncharged.
+ * it is spent; arena_alloc, for small things, then goes on owing, which fails the next
+ * arena_try_alloc. So a loop that calls both never gets far past the budget.
  */
 void arena_init(struct arena *arena, struct budget *budget);
 /* Frees everything and returns it to the budget; the arena is usable after. */
@@ -37,6 +39,10 @@ void arena_reset(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t count, size_t size);
 /* As arena_alloc, but returns NULL with ERR_LIMIT in 'err' when the budget is spent. */
 void *arena_try_alloc(struct arena *arena, size_t count, size_t size, struct err *err);
+/* Charges memory that the caller has elsewhere to the arena's budget, if it has one: 0 or
+ * ERR_LIMIT; and gives it back, before the arena loses that budget. */
+MUST_USE int arena_charge(const struct arena *arena, uint64_t bytes, struct err *err);
+void arena_release(const struct arena *arena, uint64_t bytes);
 /* A copy, followed by a NUL that is not counted. */
 struct str arena_copy(struct arena *arena, struct str s);
 /* Formatted text, likewise. */

@@ -139,6 +139,29 @@ static void forbids_freed_memory_under_asan(void **state) {
 #endif
 }
 
+static void what_is_owed_fails_the_next_that_asks(void **state) {
+	(void)state;
+	struct budget budget;
+	struct arena arena;
+	struct err err = { 0 };
+	size_t rounds = 0;
+	budget_init(&budget, NULL, "--room", 100000);
+	arena_init(&arena, &budget);
+	while (arena_try_alloc(&arena, 1, 16, &err)) {
+		(void)arena_alloc(&arena, 1000, 1); /* By far the most. */
+		assert_true(++rounds < 200);
+	}
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_true(arena.bytes < 100000 + 8192);
+	/* With more room it goes on, and the debt is paid. */
+	budget.max_bytes = 200000;
+	assert_non_null(arena_try_alloc(&arena, 1, 16, &err));
+	assert_int_equal(arena.owed_bytes, 0);
+	assert_int_equal(budget_used(&budget), arena.bytes);
+	arena_deinit(&arena);
+	assert_int_equal(budget_used(&budget), 0);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(gives_zeroed_aligned_memory),
@@ -149,6 +172,7 @@ int main(void) {
 		TEST(uses_the_last_of_a_budget),
 		TEST(refuses_sizes_that_overflow),
 		TEST(forbids_freed_memory_under_asan),
+		TEST(what_is_owed_fails_the_next_that_asks),
 	};
 	return TEST_RUN(tests);
 }

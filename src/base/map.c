@@ -63,13 +63,27 @@ static void insert(struct map *map, uint64_t hash, uint64_t value) {
 	map->slots[at] = (struct map_slot){ .hash = hash, .value = value };
 }
 
-/* Makes a table with no removed slots that is at most half full. */
-static void rebuild(struct map *map) {
-	struct map old = *map;
+static bool is_full(const struct map *map) {
+	return map->used + 1 > map->capacity / 4 * 3;
+}
+
+/* At most half full with one more. */
+static size_t capacity_wanted(const struct map *map) {
 	size_t capacity = CAPACITY_MIN;
-	while (capacity < 2 * (old.count + 1)) {
+	while (capacity < 2 * (map->count + 1)) {
 		capacity *= 2;
 	}
+	return capacity;
+}
+
+size_t map_growth_bytes(const struct map *map) {
+	return is_full(map) ? capacity_wanted(map) * sizeof(struct map_slot) : 0;
+}
+
+/* Makes a table with no removed slots. */
+static void rebuild(struct map *map) {
+	struct map old = *map;
+	size_t capacity = capacity_wanted(map);
 	CHECK(capacity <= (size_t)1 << 32); /* What first_slot can reach. */
 	*map = (struct map){ .capacity = capacity };
 	map->slots = MEMORY_NEW(struct map_slot, capacity);
@@ -82,7 +96,7 @@ static void rebuild(struct map *map) {
 }
 
 void map_add(struct map *map, uint64_t hash, uint64_t value) {
-	if (map->used + 1 > map->capacity / 4 * 3) {
+	if (is_full(map)) {
 		rebuild(map);
 	}
 	insert(map, slot_hash(hash), value);

@@ -29,6 +29,8 @@ void map_deinit(struct map *map);
 /* Returns whether a value with that hash and key is there, and puts it into '*value' if so. */
 bool map_find(const struct map *map, uint64_t hash, map_equal_fn *equal, const void *key,
 	uint64_t *value);
+/* The bytes that the next map_add allocates: 0 unless the table grows. */
+size_t map_growth_bytes(const struct map *map);
 /* Adds without looking: the caller knows that the key is not there. */
 void map_add(struct map *map, uint64_t hash, uint64_t value);
 /* Removes the slot with exactly this hash and value. Returns whether it was there. */

@@ -94,15 +94,16 @@ static int fleet_set_next(struct series_set *set, struct err *err) {
 static int fleet_set_read(struct series_set *set, struct sample_column *column, struct err *err) {
 	struct fleet_set *self = (struct fleet_set *)set;
 	const struct fleet_series *series = &self->store->series[self->next - 1];
-	(void)err;
+	int rc;
 	column->count = 0;
-	for (size_t i = 0; i < series->count; i++) {
+	rc = sample_column_reserve(column, series->count, err);
+	for (size_t i = 0; i < series->count && rc == 0; i++) {
 		if (series->times_ms[i] >= self->request.min_ms &&
 			series->times_ms[i] <= self->request.max_ms) {
 			sample_column_add(column, series->times_ms[i], series->values[i]);
 		}
 	}
-	return 0;
+	return rc;
 }
 
 static void fleet_set_close(struct series_set *set) {

@@ -7,9 +7,6 @@
 
 #include <inttypes.h>
 
-/* What a table's slot takes: a hash and a value. */
-#define SLOT_BYTES (2 * sizeof(uint64_t))
-
 void eval_init(struct eval *ev, struct engine *engine) {
 	*ev = (struct eval){ .engine = engine, .samples_weight = 1 };
 	engine_budget_init(engine, &ev->budget);
@@ -44,13 +41,21 @@ struct table *eval_table_new(struct eval *ev) {
 }
 
 int eval_table_add(struct eval *ev, struct table *table, uint64_t hash, uint64_t value) {
-	size_t capacity = table->map.capacity;
+	size_t bytes = map_growth_bytes(&table->map);
 
-	map_add(&table->map, hash, value);
-	if (table->map.capacity <= capacity) {
-		return 0;
+	if (bytes > 0) {
+		int rc = budget_charge(&ev->budget, bytes, ev->err);
+
+		if (rc < 0) {
+			return rc;
+		}
 	}
-	return budget_charge(&ev->budget, (table->map.capacity - capacity) * SLOT_BYTES, ev->err);
+	map_add(&table->map, hash, value);
+	if (bytes > 0) {
+		budget_release(&ev->budget, table->charged_bytes);
+		table->charged_bytes = bytes;
+	}
+	return 0;
 }
 
 int eval_column_build(struct eval *ev, size_t step_count, struct column *out) {

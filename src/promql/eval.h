@@ -93,7 +93,6 @@ struct leaf {
 	struct leaf *next;
 	struct series_set *set;
 	struct sample_column samples;
-	uint64_t charged_bytes;
 	bool skips_buckets;
 	bool is_part; /* Only 'left' more series are walked, and it stays open then. */
 	size_t left;
@@ -102,6 +101,7 @@ struct leaf {
 /* A hash table whose memory is charged; freed with the evaluation. */
 struct table {
 	struct map map;
+	size_t charged_bytes;
 	struct table *next;
 };
 

@@ -22,6 +22,7 @@ int leaf_open(struct eval *ev, const struct selector *selector, int64_t min_ms, 
 	if (!leaf) {
 		return ERR_LIMIT;
 	}
+	leaf->samples.budget = &ev->budget;
 	leaf->skips_buckets = selector->skips_buckets;
 	CHECK(ev->is_lane || ev->store != NULL);
 	rc = ev->is_lane ? series_set_fork(ev->forked, &ev->arena, &leaf->set, ev->err)
@@ -32,20 +33,6 @@ int leaf_open(struct eval *ev, const struct selector *selector, int64_t min_ms, 
 	leaf->next = ev->leaves;
 	ev->leaves = leaf;
 	*out = leaf;
-	return 0;
-}
-
-/* The column's memory is the store's to size; what it grew by is charged after the fact, one
- * series at a time. */
-static int charge_growth(struct eval *ev, struct leaf *leaf) {
-	uint64_t bytes = leaf->samples.capacity * (sizeof(int64_t) + sizeof(double));
-	uint64_t more = bytes > leaf->charged_bytes ? bytes - leaf->charged_bytes : 0;
-	int rc = more > 0 ? budget_charge(&ev->budget, more, ev->err) : 0;
-
-	if (rc < 0) {
-		return rc;
-	}
-	leaf->charged_bytes += more;
 	return 0;
 }
 
@@ -98,8 +85,7 @@ int leaf_next(struct eval *ev, struct leaf *leaf) {
 	if (rc < 0) {
 		return rc;
 	}
-	rc = charge_growth(ev, leaf);
-	if (rc == 0 && leaf->samples.has_histograms && leaf->skips_buckets) {
+	if (leaf->samples.has_histograms && leaf->skips_buckets) {
 		rc = strip_buckets(ev, &leaf->samples);
 	}
 	if (rc < 0) {
@@ -110,13 +96,10 @@ int leaf_next(struct eval *ev, struct leaf *leaf) {
 	return rc < 0 ? rc : 1;
 }
 
-void leaf_close(struct eval *ev, struct leaf *leaf) {
+void leaf_close(struct eval *ev UNUSED, struct leaf *leaf) {
 	if (leaf->set) {
 		series_set_close(leaf->set);
 		leaf->set = NULL;
 	}
 	sample_column_deinit(&leaf->samples);
-	leaf->samples = (struct sample_column){ 0 };
-	budget_release(&ev->budget, leaf->charged_bytes);
-	leaf->charged_bytes = 0;
 }

@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include "base/check.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -8,18 +9,46 @@ void sample_column_deinit(struct sample_column *column) {
 	free(column->times_ms);
 	free(column->values);
 	free((void *)column->histograms);
+	if (column->budget) {
+		budget_release(column->budget, column->charged_bytes);
+	}
 	*column = (struct sample_column){ 0 };
 }
 
-void sample_column_reserve(struct sample_column *column, size_t extra) {
+/* Pays for 'bytes' in all, while what was paid for is still there to be copied. Returns 0 or
+ * ERR_LIMIT. */
+static int charge(struct sample_column *column, uint64_t bytes, struct err *err) {
+	int rc = column->budget ? budget_charge(column->budget, bytes, err) : 0;
+
+	if (rc == 0 && column->budget) {
+		budget_release(column->budget, column->charged_bytes);
+		column->charged_bytes = bytes;
+	}
+	return rc;
+}
+
+static uint64_t sample_bytes(bool has_histograms) {
+	return sizeof(int64_t) + sizeof(double) +
+	       (has_histograms ? sizeof(const struct histogram *) : 0);
+}
+
+int sample_column_reserve(struct sample_column *column, size_t extra, struct err *err) {
 	size_t wanted = column->count + extra;
 	size_t capacity = column->capacity > 0 ? column->capacity : 128;
+	uint64_t bytes = sample_bytes(column->histograms != NULL);
 
 	if (wanted <= column->capacity) {
-		return;
+		return 0;
 	}
 	while (capacity < wanted) {
 		capacity *= 2;
+	}
+	if (charge(column, capacity * bytes, err) < 0) {
+		/* What is left may do for just these. */
+		capacity = wanted;
+		if (charge(column, capacity * bytes, err) < 0) {
+			return ERR_LIMIT;
+		}
 	}
 	column->times_ms = memory_resize(column->times_ms, capacity, sizeof(int64_t));
 	column->values = memory_resize(column->values, capacity, sizeof(double));
@@ -28,6 +57,7 @@ void sample_column_reserve(struct sample_column *column, size_t extra) {
 			(void *)column->histograms, capacity, sizeof(*column->histograms));
 	}
 	column->capacity = capacity;
+	return 0;
 }
 
 void sample_column_clear(struct sample_column *column) {
@@ -37,7 +67,7 @@ void sample_column_clear(struct sample_column *column) {
 
 void sample_column_add(struct sample_column *column, int64_t time_ms, double value) {
 	if (column->count == column->capacity) {
-		sample_column_reserve(column, 1);
+		CHECK(sample_column_reserve(column, 1, NULL) == 0);
 	}
 	column->times_ms[column->count] = time_ms;
 	column->values[column->count] = value;
@@ -47,11 +77,17 @@ void sample_column_add(struct sample_column *column, int64_t time_ms, double val
 	column->count++;
 }
 
-void sample_column_add_histogram(
-	struct sample_column *column, int64_t time_ms, const struct histogram *histogram) {
+int sample_column_add_histogram(struct sample_column *column, int64_t time_ms,
+	const struct histogram *histogram, struct err *err) {
 	size_t at = column->count;
+	int rc = sample_column_reserve(column, 1, err);
 
-	sample_column_reserve(column, 1);
+	if (rc == 0 && !column->histograms) {
+		rc = charge(column, column->capacity * sample_bytes(true), err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
 	if (!column->histograms) {
 		column->histograms = (const struct histogram **)memory_resize(
 			NULL, column->capacity, sizeof(*column->histograms));
@@ -62,6 +98,7 @@ void sample_column_add_histogram(
 	}
 	sample_column_add(column, time_ms, histogram->sum);
 	column->histograms[at] = histogram;
+	return 0;
 }
 
 int store_select(struct store *store, const struct select_request *request, struct arena *arena,

@@ -47,17 +47,20 @@ struct sample_column {
 	bool has_histograms;
 	size_t count;
 	size_t capacity;
+	struct budget *budget; /* Borrowed; pays for the memory. NULL: there is no limit. */
+	uint64_t charged_bytes;
 };
 
-/* Frees the columns; the struct is empty and usable after. */
+/* Frees the columns; the struct is empty and usable after, without a budget. */
 void sample_column_deinit(struct sample_column *column);
-/* Makes room for 'extra' more samples, so that they can be written in place. */
-void sample_column_reserve(struct sample_column *column, size_t extra);
-/* Adds one sample at the end. */
+/* Makes room for 'extra' more samples, so that they can be written in place. Returns 0, or
+ * ERR_LIMIT when there is a budget and it is spent. */
+MUST_USE int sample_column_reserve(struct sample_column *column, size_t extra, struct err *err);
+/* Adds one sample at the end. With a budget, there must be room. */
 void sample_column_add(struct sample_column *column, int64_t time_ms, double value);
-/* Adds a histogram at the end. */
-void sample_column_add_histogram(
-	struct sample_column *column, int64_t time_ms, const struct histogram *histogram);
+/* Adds a histogram at the end. Returns as sample_column_reserve does. */
+MUST_USE int sample_column_add_histogram(struct sample_column *column, int64_t time_ms,
+	const struct histogram *histogram, struct err *err);
 /* Forgets the samples, keeping the memory. */
 void sample_column_clear(struct sample_column *column);
 

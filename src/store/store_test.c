@@ -34,11 +34,26 @@ static void reserving_keeps_the_samples(void **state) {
 
 	(void)state;
 	sample_column_add(&column, 7, 1.5);
-	sample_column_reserve(&column, 5000);
+	assert_int_equal(sample_column_reserve(&column, 5000, NULL), 0);
 	assert_true(column.capacity >= 5001);
 	assert_int_equal(column.times_ms[0], 7);
 	assert_int_equal(column.count, 1);
 	sample_column_deinit(&column);
+}
+
+static void a_column_with_a_budget_takes_no_more(void **state) {
+	struct budget budget;
+	struct sample_column column = { .budget = &budget };
+	struct err err = { 0 };
+
+	(void)state;
+	budget_init(&budget, NULL, "--room", 100000);
+	assert_int_equal(sample_column_reserve(&column, 5000, &err), 0);
+	assert_true(budget_used(&budget) >= 5000 * 16);
+	assert_int_equal(sample_column_reserve(&column, 10000, &err), ERR_LIMIT);
+	assert_non_null(strstr(err.text, "--room"));
+	sample_column_deinit(&column);
+	assert_int_equal(budget_used(&budget), 0);
 }
 
 static int nothing_to_close;
@@ -63,6 +78,7 @@ int main(void) {
 		TEST(a_column_keeps_what_was_added_in_order),
 		TEST(a_column_keeps_the_bits_of_a_stale_marker),
 		TEST(reserving_keeps_the_samples),
+		TEST(a_column_with_a_budget_takes_no_more),
 		TEST(closing_no_set_is_fine),
 	};
 	return TEST_RUN(tests);

@@ -82,10 +82,14 @@ static inline int test_set_read(
 	struct series_set *set, struct sample_column *column, struct err *err) {
 	struct test_set *own = CONTAINER_OF(set, struct test_set, set);
 	const struct sample_column *from = &own->series[own->next - 1]->samples;
+	int rc;
 
-	(void)err;
 	sample_column_clear(column);
-	for (size_t i = 0; i < from->count; i++) {
+	rc = sample_column_reserve(column, from->count, err);
+	if (rc < 0) {
+		return rc;
+	}
+	for (size_t i = 0; i < from->count && rc == 0; i++) {
 		bool is_histogram = from->has_histograms && from->histograms[i];
 
 		if (from->times_ms[i] < own->request.min_ms ||
@@ -93,13 +97,14 @@ static inline int test_set_read(
 			continue;
 		}
 		if (is_histogram) {
-			sample_column_add_histogram(column, from->times_ms[i], from->histograms[i]);
+			rc = sample_column_add_histogram(
+				column, from->times_ms[i], from->histograms[i], err);
 		} else {
 			sample_column_add(column, from->times_ms[i], from->values[i]);
 		}
 	}
 	atomic_fetch_add_explicit(&own->store->read_samples, column->count, memory_order_relaxed);
-	return 0;
+	return rc;
 }
 
 static inline void test_set_close(struct series_set *set) {
@@ -279,7 +284,8 @@ static inline void test_series_put(struct test_series *series, int64_t time_ms, 
 		if (!is_placed && (i == old.count || old.times_ms[i] >= time_ms)) {
 			is_placed = true;
 			if (histogram) {
-				sample_column_add_histogram(samples, time_ms, histogram);
+				CHECK(sample_column_add_histogram(
+					      samples, time_ms, histogram, NULL) == 0);
 			} else {
 				sample_column_add(samples, time_ms, value);
 			}
@@ -288,7 +294,8 @@ static inline void test_series_put(struct test_series *series, int64_t time_ms, 
 			continue;
 		}
 		if (old.has_histograms && old.histograms[i]) {
-			sample_column_add_histogram(samples, old.times_ms[i], old.histograms[i]);
+			CHECK(sample_column_add_histogram(
+				      samples, old.times_ms[i], old.histograms[i], NULL) == 0);
 		} else {
 			sample_column_add(samples, old.times_ms[i], old.values[i]);
 		}

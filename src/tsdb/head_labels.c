@@ -3,8 +3,12 @@
  */
 #include "base/memory.h"
 #include "tsdb/head_set.h"
+#include "tsdb/select.h"
 
 #include <stdlib.h>
+
+/* Series between two looks at whether the call was canceled. */
+#define SERIES_PER_CHECK 1024
 
 /* Strings that come in any order and more than once. */
 struct str_pile {
@@ -13,12 +17,27 @@ struct str_pile {
 	size_t capacity;
 };
 
-static void pile_add(struct str_pile *pile, struct str text) {
+/* Charged to 'arena', which the strings do not live in. Returns 0 or ERR_LIMIT. */
+static int pile_add(
+	struct str_pile *pile, const struct arena *arena, struct str text, struct err *err) {
 	if (pile->count == pile->capacity) {
-		pile->capacity = pile->capacity > 0 ? pile->capacity * 2 : 64;
-		pile->items = memory_resize(pile->items, pile->capacity, sizeof(struct str));
+		size_t capacity = pile->capacity > 0 ? pile->capacity * 2 : 64;
+		int rc = arena_charge(arena, capacity * sizeof(struct str), err);
+
+		if (rc < 0) {
+			return rc;
+		}
+		pile->items = memory_resize(pile->items, capacity, sizeof(struct str));
+		arena_release(arena, pile->capacity * sizeof(struct str));
+		pile->capacity = capacity;
 	}
 	pile->items[pile->count++] = text;
+	return 0;
+}
+
+static void pile_deinit(struct str_pile *pile, const struct arena *arena) {
+	free(pile->items);
+	arena_release(arena, pile->capacity * sizeof(struct str));
 }
 
 static int str_order(const void *a, const void *b) {
@@ -66,19 +85,20 @@ struct label_search {
 	struct bitmap seen; /* Names, or pairs. */
 };
 
-static void search_see(struct label_search *search, uint32_t pair) {
+static int search_see(struct label_search *search, uint32_t pair, struct err *err) {
 	struct index *index = &search->db->index;
 	uint32_t name_id = index_pair(index, pair)->name;
 	uint32_t id = search->only_name ? pair : name_id;
 
-	if (search->only_name && name_id != search->name_id) {
-		return;
+	if ((search->only_name && name_id != search->name_id) || (id >> 6) >= search->seen.count ||
+		bitmap_has(&search->seen, id)) {
+		return 0;
 	}
-	if ((id >> 6) < search->seen.count && !bitmap_has(&search->seen, id)) {
-		bitmap_set(&search->seen, id);
-		pile_add(&search->pile, search->only_name ? index_pair_value(index, pair)
-							  : index_name(index, name_id)->name);
-	}
+	bitmap_set(&search->seen, id);
+	return pile_add(&search->pile, search->arena,
+		search->only_name ? index_pair_value(index, pair)
+				  : index_name(index, name_id)->name,
+		err);
 }
 
 /* Takes names or values from the series that match, in the time range. */
@@ -102,13 +122,15 @@ static int search_series(struct label_search *search, struct str_list *out, stru
 		return rc;
 	}
 	set = CONTAINER_OF(base, struct tsdb_set, base);
-	for (size_t i = 0; i < set->count; i++) {
+	for (size_t i = 0; i < set->count && rc >= 0; i++) {
 		const struct series *series = series_at(db, set->views[i].slot);
-		for (size_t k = 0; k < series_pair_count(series); k++) {
-			search_see(search, series->pairs[k]);
+		rc = i % SERIES_PER_CHECK == 0 ? select_check(request.canceled, err) : 0;
+		for (size_t k = 0; k < series_pair_count(series) && rc >= 0; k++) {
+			rc = search_see(search, series->pairs[k], err);
 		}
 	}
-	rc = pile_build(&search->pile, search->request->limit, search->arena, out, err);
+	rc = rc < 0 ? rc
+		    : pile_build(&search->pile, search->request->limit, search->arena, out, err);
 	series_set_close(base);
 	return rc;
 }
@@ -117,23 +139,26 @@ static int search_series(struct label_search *search, struct str_list *out, stru
 static int search_index(struct label_search *search, struct str_list *out, struct err *err) {
 	struct tsdb *db = search->db;
 	struct epoch_reader reader;
-	int rc;
+	int rc = 0;
 
 	epochs_enter(&db->epochs, &reader);
 	lock_take(&db->index_lock);
 	if (search->only_name) {
 		const struct label_name *name = index_name(&db->index, search->name_id);
-		for (uint32_t i = 0; i < name->count; i++) {
-			pile_add(&search->pile, index_pair_value(&db->index, name->pairs[i]));
+		for (uint32_t i = 0; i < name->count && rc >= 0; i++) {
+			rc = pile_add(&search->pile, search->arena,
+				index_pair_value(&db->index, name->pairs[i]), err);
 		}
 	}
-	for (uint32_t id = 0; id < db->index.name_end && !search->only_name; id++) {
+	for (uint32_t id = 0; id < db->index.name_end && !search->only_name && rc >= 0; id++) {
 		if (index_name(&db->index, id)->count > 0) {
-			pile_add(&search->pile, index_name(&db->index, id)->name);
+			rc = pile_add(&search->pile, search->arena,
+				index_name(&db->index, id)->name, err);
 		}
 	}
 	lock_drop(&db->index_lock);
-	rc = pile_build(&search->pile, search->request->limit, search->arena, out, err);
+	rc = rc < 0 ? rc
+		    : pile_build(&search->pile, search->request->limit, search->arena, out, err);
 	epochs_leave(&db->epochs, &reader);
 	return rc;
 }
@@ -143,7 +168,7 @@ static int search_run(struct label_search *search, struct str_list *out, struct 
 		search->request->matcher_count == 0 && range_is_all(search->db, search->request);
 	int rc = is_simple ? search_index(search, out, err) : search_series(search, out, err);
 
-	free(search->pile.items);
+	pile_deinit(&search->pile, search->arena);
 	return rc;
 }
 

@@ -17,15 +17,18 @@
 
 #include <stdlib.h>
 
+/* What a slot of struct copies takes. */
+#define COPY_BYTES (sizeof(uint32_t) + sizeof(struct label))
+
 static const struct series_set_ops set_ops;
 
 static void set_free(struct tsdb_set *set) {
 	if (!set->is_fork) {
 		epochs_leave(&set->db->epochs, &set->reader);
-		free(set->views);
 	}
 	free(set->copies.keys);
 	free(set->copies.labels);
+	arena_release(set->arena, set->copies.capacity * COPY_BYTES);
 	free(set->chain);
 	buf_deinit(&set->open);
 	free(set);
@@ -140,7 +143,10 @@ static int views_build(struct tsdb *db, const struct select_request *request, st
 	if (rc < 0) {
 		return rc;
 	}
-	set->views = MEMORY_NEW(struct view, bitmap_count(&slots) + 1);
+	set->views = ARENA_TRY_NEW(arena, struct view, bitmap_count(&slots) + 1, err);
+	if (!set->views) {
+		return ERR_LIMIT;
+	}
 	views_take(db, set, &slots);
 	views_filter(set);
 	if (request->sorted && set->count > 1) {
@@ -209,9 +215,14 @@ int head_select(struct store *store, const struct select_request *request, struc
 	return 0;
 }
 
-static void copies_grow(struct copies *copies) {
+static int copies_grow(struct tsdb_set *set, struct err *err) {
+	struct copies *copies = &set->copies;
 	struct copies bigger = { .capacity = copies->capacity > 0 ? copies->capacity * 2 : 256 };
+	int rc = arena_charge(set->arena, bigger.capacity * COPY_BYTES, err);
 
+	if (rc < 0) {
+		return rc;
+	}
 	bigger.keys = MEMORY_NEW(uint32_t, bigger.capacity);
 	bigger.labels = MEMORY_NEW(struct label, bigger.capacity);
 	for (size_t i = 0; i < copies->capacity; i++) {
@@ -229,7 +240,9 @@ static void copies_grow(struct copies *copies) {
 	bigger.count = copies->count;
 	free(copies->keys);
 	free(copies->labels);
+	arena_release(set->arena, copies->capacity * COPY_BYTES);
 	*copies = bigger;
+	return 0;
 }
 
 int head_str_copy(struct arena *arena, struct str text, struct str *out, struct err *err) {
@@ -250,7 +263,10 @@ static int copies_get(struct tsdb_set *set, uint32_t pair, struct label *out, st
 	int rc;
 
 	if (copies->count + copies->count / 2 >= copies->capacity) {
-		copies_grow(copies);
+		rc = copies_grow(set, err);
+		if (rc < 0) {
+			return rc;
+		}
 	}
 	at = (size_t)hash_mix(pair + 1, 0) & (copies->capacity - 1);
 	while (copies->keys[at] != 0 && copies->keys[at] != pair + 1) {
@@ -376,7 +392,10 @@ static int samples_add(const struct tsdb_set *set, const uint8_t *data, size_t l
 	double *values;
 	int rc;
 
-	sample_column_reserve(column, count);
+	rc = sample_column_reserve(column, count, err);
+	if (rc < 0) {
+		return rc;
+	}
 	times = column->times_ms + column->count;
 	values = column->values + column->count;
 	rc = xor_decode(data, len, count, times, values, err);

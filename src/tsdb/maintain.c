@@ -112,7 +112,10 @@ static int page_samples_write(struct checkpoint *checkpoint, struct err *err) {
 		struct sample_column *column = &checkpoint->column;
 		int rc;
 		column->count = 0;
-		sample_column_reserve(column, saved->count);
+		rc = sample_column_reserve(column, saved->count, err);
+		if (rc < 0) {
+			return rc;
+		}
 		rc = xor_decode((const uint8_t *)buf_text(&checkpoint->chunks) + saved->offset,
 			saved->len, saved->count, column->times_ms, column->values, err);
 		if (rc < 0) {

@@ -504,10 +504,10 @@ static void last_values_read(struct tsdb *db) {
 			continue;
 		}
 		column.count = 0;
-		sample_column_reserve(&column, entry->count);
 		/* A chunk that cannot be read is told of when it is queried. */
-		if (xor_decode(record.data, record.len, entry->count, column.times_ms,
-			    column.values, NULL) >= 0) {
+		if (sample_column_reserve(&column, entry->count, NULL) >= 0 &&
+			xor_decode(record.data, record.len, entry->count, column.times_ms,
+				column.values, NULL) >= 0) {
 			series->last_bits = double_bits(column.values[entry->count - 1]);
 		}
 	}

@@ -73,16 +73,20 @@ static void values_apply(struct selection *selection, struct str name, const str
 	scratch_apply(selection, take_away);
 }
 
-/* The pairs of a label, for free(). */
-static uint32_t *name_pairs(struct tsdb *db, uint32_t name_id, size_t *count) {
-	uint32_t *pairs;
+/* The pairs of a label, for free(); charged to 'arena'. NULL with ERR_LIMIT in 'err' when there is
+ * no room. */
+static uint32_t *name_pairs(struct tsdb *db, const struct arena *arena, uint32_t name_id,
+	size_t *count, struct err *err) {
+	uint32_t *pairs = NULL;
 	const struct label_name *name;
 
 	lock_take(&db->index_lock);
 	name = index_name(&db->index, name_id);
 	*count = name->count;
-	pairs = MEMORY_NEW(uint32_t, *count + 1);
-	if (*count > 0) {
+	if (arena_charge(arena, *count * sizeof(uint32_t), err) >= 0) {
+		pairs = MEMORY_NEW(uint32_t, *count + 1);
+	}
+	if (pairs && *count > 0) {
 		memcpy(pairs, name->pairs, *count * sizeof(uint32_t));
 	}
 	lock_drop(&db->index_lock);
@@ -95,9 +99,12 @@ static int label_scan(struct selection *selection, const struct matcher *matcher
 	struct tsdb *db = selection->db;
 	size_t count = 0;
 	size_t kept = 0;
-	uint32_t *pairs = name_pairs(db, name_id, &count);
+	uint32_t *pairs = name_pairs(db, selection->arena, name_id, &count, err);
 	int rc = 0;
 
+	if (!pairs) {
+		return ERR_LIMIT;
+	}
 	for (size_t i = 0; i < count && rc >= 0; i++) {
 		if (matcher_matches(matcher, index_pair_value(&db->index, pairs[i])) != take_away) {
 			pairs[kept++] = pairs[i];
@@ -109,6 +116,7 @@ static int label_scan(struct selection *selection, const struct matcher *matcher
 		scratch_apply(selection, take_away);
 	}
 	free(pairs);
+	arena_release(selection->arena, count * sizeof(uint32_t));
 	return rc;
 }
 
