@@ -219,6 +219,8 @@ void committer_drop(struct tsdb *db);
 void head_cut(struct tsdb *db, const struct pending *items, size_t count);
 /* Publishes the samples; those that are not newer than what is there are counted and dropped. */
 void head_publish(struct tsdb *db, const struct pending *items, size_t count);
+/* Both, for items among which one series may be many times: its chunks are cut on the way. */
+void head_add(struct tsdb *db, const struct pending *items, size_t count);
 
 /* head_read.c: the store's half. */
 extern const struct store_ops head_store_ops;

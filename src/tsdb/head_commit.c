@@ -23,6 +23,8 @@
 #define CUTTING_MAX 1024
 /* Of a sample in a log record: two short numbers and the value. */
 #define SAMPLE_BYTES_USUAL ((size_t)12)
+/* Samples between two looks at which chunks are full, where one series may have any number. */
+#define SLICE 16
 /* How far ahead the series of the next samples are fetched from memory. */
 #define PREFETCH 6
 
@@ -533,6 +535,15 @@ void head_cut(struct tsdb *db, const struct pending *items, size_t count) {
 	db->is_cut_failing = rc < 0;
 }
 
+void head_add(struct tsdb *db, const struct pending *items, size_t count) {
+	for (size_t from = 0; from < count; from += SLICE) {
+		size_t slice = count - from < SLICE ? count - from : SLICE;
+
+		head_cut(db, items + from, slice);
+		head_publish(db, items + from, slice);
+	}
+}
+
 /* Finds commits whose series maintenance removed: they make their series anew and come again. */
 static void stale_mark(struct tsdb *db, struct commit *group) {
 	for (struct commit *commit = group; commit; commit = commit->next) {
@@ -580,7 +591,7 @@ static void group_commit(struct tsdb *db, struct commit *group) {
 
 	stale_mark(db, group);
 	for (struct commit *commit = group; commit; commit = commit->next) {
-		if (!commit->is_stale) {
+		if (!commit->is_stale && !db->options.any_age) {
 			head_cut(db, commit->items, commit->count);
 		}
 	}
@@ -590,7 +601,11 @@ static void group_commit(struct tsdb *db, struct commit *group) {
 			continue;
 		}
 		if (rc >= 0) {
-			head_publish(db, commit->items, commit->count);
+			if (db->options.any_age) {
+				head_add(db, commit->items, commit->count);
+			} else {
+				head_publish(db, commit->items, commit->count);
+			}
 		}
 		commit->rc = rc;
 		commit->err = err;

@@ -152,6 +152,44 @@ static void many_chunks_read_back_whole_and_in_part(void **state) {
 	fixture_deinit(&f);
 }
 
+/* Two series, one after the other, 3,000 samples each in one transaction. */
+static void loads_series_one_after_the_other(void **state) {
+	struct fixture f;
+	struct buf before = { 0 };
+	struct buf after = { 0 };
+	struct tsdb_stats stats;
+	struct appender *appender;
+	struct err err = { 0 };
+
+	(void)state;
+	fixture_init(&f);
+	f.options.any_age = true;
+	fixture_reopen(&f);
+	appender = begin(f.db);
+	for (int64_t i = 0; i < 6000; i++) {
+		assert_int_equal(put(appender, i < 3000 ? "a=1" : "a=2",
+					 START_MS + i % 3000 * 15000, (double)i / 7),
+			APPEND_OK);
+	}
+	assert_ok(appender_commit(appender, &err), err);
+	dump_all(f.db, &before);
+	f.options.any_age = false;
+	/* The log is read back in batches that hold many samples of a series, too. */
+	for (int round = 0; round < 2; round++) {
+		tsdb_stats_get(f.db, &stats);
+		assert_true(stats.chunks >= 50 && stats.chunks <= 60);
+		assert_int_equal(stats.out_of_order, 0);
+		fixture_reopen(&f);
+		buf_reset(&after);
+		dump_all(f.db, &after);
+		assert_string_equal(buf_text(&before), buf_text(&after));
+		assert_ok(tsdb_checkpoint(f.db, &err), err);
+	}
+	buf_deinit(&before);
+	buf_deinit(&after);
+	fixture_deinit(&f);
+}
+
 static void a_walk_sees_what_was_there_when_it_began(void **state) {
 	const struct select_request request = { .min_ms = INT64_MIN, .max_ms = INT64_MAX };
 	struct fixture f;
@@ -528,6 +566,7 @@ int main(void) {
 		TEST(appends_by_reference),
 		TEST(refuses_a_series_without_labels),
 		TEST(many_chunks_read_back_whole_and_in_part),
+		TEST(loads_series_one_after_the_other),
 		TEST(a_walk_sees_what_was_there_when_it_began),
 		TEST(names_and_values_of_labels),
 		TEST(selects_what_the_matchers_accept),
