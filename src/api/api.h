@@ -26,6 +26,7 @@ struct api_runtime {
 
 struct api_options {
 	struct source *source; /* Borrowed, as all below. */
+	struct engine *engine; /* Whose budgets pay for answers; NULL: nobody's. */
 	struct pool *pool;     /* THREAD_QUERY workers; its size is --query.max-concurrency. */
 	struct clock *clock;
 	struct metric_registry *metrics;

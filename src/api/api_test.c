@@ -21,6 +21,7 @@ struct fixture {
 	struct pool *pool;
 	struct metric_registry *metrics;
 	struct router *router;
+	struct engine *engine; /* NULL: answers may be as long as they like. */
 	struct api *api;
 };
 
@@ -173,16 +174,20 @@ static void put_runtime(void *context, struct api_runtime *out) {
 	};
 }
 
-static void open_api(struct fixture *fixture, size_t queue_max) {
+/* With 'query_bytes_max' for a query and its answer; 0: no limit. */
+static void open_limited(struct fixture *fixture, size_t queue_max, uint64_t query_bytes_max) {
+	const struct engine_options engine = { .query_bytes_max = query_bytes_max };
 	struct err err = { 0 };
 
 	memset(fixture, 0, sizeof(*fixture));
+	fixture->engine = query_bytes_max > 0 ? engine_new(&engine, clock_system()) : NULL;
 	fixture->fake.source.ops = &fake_ops;
 	fixture->pool = pool_new("query", THREAD_QUERY, 1, queue_max);
 	fixture->router = router_new();
 	fixture->metrics = metric_registry_new();
 	struct api_options options = {
 		.source = &fixture->fake.source,
+		.engine = fixture->engine,
 		.pool = fixture->pool,
 		.clock = clock_system(),
 		.metrics = fixture->metrics,
@@ -202,6 +207,10 @@ static void open_api(struct fixture *fixture, size_t queue_max) {
 	test_server_open(&fixture->web, &server);
 }
 
+static void open_api(struct fixture *fixture, size_t queue_max) {
+	open_limited(fixture, queue_max, 0);
+}
+
 static void close_api(struct fixture *fixture) {
 	http_server_close(fixture->web.server);
 	fixture->web.server = NULL;
@@ -209,6 +218,7 @@ static void close_api(struct fixture *fixture) {
 	test_server_close(&fixture->web);
 	router_free(fixture->router);
 	api_free(fixture->api);
+	engine_free(fixture->engine);
 	metric_registry_free(fixture->metrics);
 }
 
@@ -463,6 +473,24 @@ static void compresses_large_answers_on_request(void **state) {
 	close_api(&fixture);
 }
 
+static void an_answer_that_is_too_long_names_the_setting(void **state) {
+	struct fixture fixture;
+
+	(void)state;
+	/* The result takes 2 MB, its text more. */
+	open_limited(&fixture, 10, 6 << 20);
+	AUTO(buf_deinit)
+	struct buf answer =
+		talk(&fixture, "GET /api/v1/query_range?query=many&start=0&end=199&step=1", "", "");
+	assert_non_null(strstr(buf_text(&answer), "HTTP/1.1 422 "));
+	assert_non_null(strstr(buf_text(&answer), "raise --query.max-memory-per-query"));
+	AUTO(buf_deinit)
+	struct buf shorter =
+		talk(&fixture, "GET /api/v1/query_range?query=many&start=0&end=19&step=1", "", "");
+	assert_non_null(strstr(buf_text(&shorter), "HTTP/1.1 200 "));
+	close_api(&fixture);
+}
+
 static void cancels_the_query_of_a_client_that_left(void **state) {
 	struct fixture fixture;
 	struct test_client client;
@@ -533,6 +561,7 @@ int main(void) {
 		TEST(turns_requests_away_until_ready),
 		TEST(lets_other_origins_in_as_configured),
 		TEST(compresses_large_answers_on_request),
+		TEST(an_answer_that_is_too_long_names_the_setting),
 		TEST(cancels_the_query_of_a_client_that_left),
 		TEST(refuses_when_too_many_wait),
 		TEST(closing_while_a_query_runs_is_safe),

@@ -4,6 +4,7 @@
 #include "api/render.h"
 #include "base/check.h"
 #include "base/memory.h"
+#include "codec/compress_stream.h"
 #include "matrix/matrix.h"
 
 #include <stdlib.h>
@@ -12,10 +13,25 @@
 #define COMPRESS_MIN_BYTES 1024
 /* Answers are read once and links are not slow: speed counts. */
 #define COMPRESS_LEVEL 1
+/* Bytes between two looks at whether the client is still there: a few milliseconds. */
+#define COMPRESS_PIECE ((size_t)1 << 20)
+
+static void job_charge(struct job *job) {
+	if (job->api->options.engine) {
+		engine_budget_init(job->api->options.engine, &job->budget);
+		job->arena.budget = &job->budget;
+	}
+}
+
+/* Frees all but the answer. */
+static void job_settle(struct job *job) {
+	arena_deinit(&job->arena);
+	budget_deinit(&job->budget);
+}
 
 static void job_free(struct job *job) {
 	buf_deinit(&job->body);
-	arena_deinit(&job->arena);
+	job_settle(job);
 	free(job);
 }
 
@@ -33,15 +49,43 @@ static void answer(void *context) {
 	job_free(job);
 }
 
+/* Whether there is room for the answer once more; what it was made of is not needed any more. */
+static bool has_room_to_compress(struct job *job) {
+	arena_deinit(&job->arena);
+	return budget_charge(&job->budget, job->body.len, NULL) == 0;
+}
+
+/* A large answer takes long: meanwhile the client may go away. */
+static void compress_in_pieces(struct job *job, struct buf *packed) {
+	struct compressor *compressor = compressor_new(job->compression);
+	struct str rest = buf_str(&job->body);
+
+	/* Relaxed: as in cancel. */
+	while (rest.len > 0 &&
+		!atomic_load_explicit(&job->control.canceled, memory_order_relaxed)) {
+		struct str piece =
+			str_first(rest, rest.len < COMPRESS_PIECE ? rest.len : COMPRESS_PIECE);
+
+		compressor_write(compressor, piece, packed);
+		rest = str_from(rest, piece.len);
+	}
+	compressor_end(compressor, packed);
+	compressor_free(compressor);
+}
+
 static void compress(struct job *job) {
 	struct buf packed = { 0 };
 
 	if (job->is_matrix || job->compression == COMPRESSION_NONE ||
-		job->body.len < COMPRESS_MIN_BYTES) {
+		job->body.len < COMPRESS_MIN_BYTES || !has_room_to_compress(job)) {
 		job->compression = COMPRESSION_NONE;
 		return;
 	}
-	compress_body(job->compression, COMPRESS_LEVEL, buf_str(&job->body), &packed);
+	if (job->body.len > COMPRESS_PIECE && job->compression != COMPRESSION_DEFLATE) {
+		compress_in_pieces(job, &packed);
+	} else {
+		compress_body(job->compression, COMPRESS_LEVEL, buf_str(&job->body), &packed);
+	}
 	buf_deinit(&job->body);
 	job->body = packed;
 }
@@ -51,6 +95,7 @@ static void run(void *context) {
 	const struct clock *clock = job->api->options.clock;
 	const char *labels[] = { job->handler, NULL };
 
+	job_charge(job);
 	job->waited_ns = clock_mono_ns(clock) - job->began_ns;
 	job->run(job);
 	compress(job);
@@ -117,11 +162,17 @@ int job_call(
 	if (uri_params_parse(&job.arena, form, &job.params, &err) < 0) {
 		job_fail(&job, &err);
 	} else {
+		job_charge(&job);
 		run_job(&job);
 	}
-	buf_add_str(body, buf_str(&job.body));
-	buf_deinit(&job.body);
-	arena_deinit(&job.arena);
+	if (body->len == 0) {
+		buf_deinit(body);
+		*body = job.body;
+	} else {
+		buf_add_str(body, buf_str(&job.body));
+		buf_deinit(&job.body);
+	}
+	job_settle(&job);
 	return job.status;
 }
 
@@ -129,6 +180,17 @@ void job_fail(struct job *job, const struct err *err) {
 	buf_reset(&job->body);
 	job->is_matrix = false;
 	job->status = render_error(&job->body, err);
+}
+
+void job_open_json(struct job *job, struct json_writer *json, struct err *err) {
+	json_writer_init(json, &job->body);
+	json_writer_limit(json, &job->budget, err);
+}
+
+void job_close_json(struct job *job, const struct json_writer *json, const struct err *err) {
+	if (json->has_failed) {
+		job_fail(job, err);
+	}
 }
 
 void job_set_deadline(struct job *job, int64_t timeout_ms) {

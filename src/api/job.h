@@ -36,8 +36,9 @@ struct job {
 	job_fn *run;
 	const char *handler; /* The route, for metrics. */
 	struct uri_params params;
-	struct str param; /* From the path. */
-	struct str query; /* The URL's query string, for documents. */
+	struct str param;     /* From the path. */
+	struct str query;     /* The URL's query string, for documents. */
+	struct budget budget; /* The query's: its evaluation, the result, the answer's text. */
 	struct arena arena;
 	struct query_control control;
 	int64_t began_ns;
@@ -56,6 +57,11 @@ void job_start(struct api *api, struct exchange *exchange, const char *handler, 
 int job_call(struct api *api, struct str param, struct str form, job_fn *run, struct buf *body);
 /* Replaces what was written by the answer for an error. On the query thread. */
 void job_fail(struct job *job, const struct err *err);
+/* Has the budget pay for the job's arena, and for what 'json' writes to its body; what that fails
+ * for is put into 'err'. */
+void job_open_json(struct job *job, struct json_writer *json, struct err *err);
+/* The answer is written: if the writer has failed, it is that error. */
+void job_close_json(struct job *job, const struct json_writer *json, const struct err *err);
 /* The query must be through 'timeout_ms' after the request came. */
 void job_set_deadline(struct job *job, int64_t timeout_ms);
 

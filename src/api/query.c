@@ -21,6 +21,19 @@ static size_t limit_to_ask(size_t limit) {
 	return limit > 0 && limit < SIZE_MAX ? limit + 1 : limit;
 }
 
+/* The text before it is packed and after are each no larger than the result. */
+static void encode_matrix(struct job *job, const struct query_result *result) {
+	struct err err = { 0 };
+
+	if (arena_charge(&job->arena, 2 * job->arena.bytes, &err) < 0) {
+		job_fail(job, &err);
+		return;
+	}
+	matrix_encode(result, &job->body);
+	job->is_matrix = true;
+	arena_release(&job->arena, 2 * job->arena.bytes);
+}
+
 static void evaluate(struct job *job, struct query_request *request, int64_t timeout_ms) {
 	struct source *source = job->api->options.source;
 	struct source_answer answer = { 0 };
@@ -44,15 +57,15 @@ static void evaluate(struct job *job, struct query_request *request, int64_t tim
 	/* What a limit cuts, what each cluster gave, plans, and histograms: only JSON has these. */
 	if (job->takes_matrix && limit == 0 && answer.share_count == 0 && !request->explains &&
 		!query_result_has_histograms(&answer.result)) {
-		matrix_encode(&answer.result, &job->body);
-		job->is_matrix = true;
+		encode_matrix(job, &answer.result);
 		return;
 	}
-	json_writer_init(&json, &job->body);
+	job_open_json(job, &json, &err);
 	render_begin(&json);
 	bool truncated =
 		render_result(&json, &answer, request, stats.len > 0 ? &job->waited_ns : NULL);
 	render_end(&json, &answer.result.notes, truncated);
+	job_close_json(job, &json, &err);
 }
 
 static void run_query(struct job *job) {
@@ -105,13 +118,14 @@ static int ask(struct job *job, struct expr_tree *trees, meta_fn *question, bool
 	meta.limit = meta.request.limit;
 	meta.request.limit = limit_to_ask(meta.limit);
 	job_set_deadline(job, job->api->options.query_timeout_ms);
-	json_writer_init(&meta.json, &job->body);
+	job_open_json(job, &meta.json, err);
 	render_begin(&meta.json);
 	rc = question(&meta, err);
 	if (rc < 0) {
 		return rc;
 	}
 	render_end(&meta.json, &meta.notes, meta.truncated);
+	job_close_json(job, &meta.json, err);
 	return 0;
 }
 
@@ -140,7 +154,8 @@ static int ask_series(struct meta *meta, struct err *err) {
 		source, &meta->request, &meta->job->arena, &list, &meta->notes, err);
 
 	if (rc == 0) {
-		meta->truncated = render_series(&meta->json, &list, meta->limit);
+		meta->truncated =
+			render_series(&meta->json, &list, meta->limit, &meta->job->control);
 	}
 	return rc;
 }
@@ -152,7 +167,8 @@ static int ask_labels(struct meta *meta, struct err *err) {
 		source, &meta->request, &meta->job->arena, &list, &meta->notes, err);
 
 	if (rc == 0) {
-		meta->truncated = render_strings(&meta->json, &list, meta->limit);
+		meta->truncated =
+			render_strings(&meta->json, &list, meta->limit, &meta->job->control);
 	}
 	return rc;
 }
@@ -165,7 +181,8 @@ static int ask_values(struct meta *meta, struct err *err) {
 		source, name, &meta->request, &meta->job->arena, &list, &meta->notes, err);
 
 	if (rc == 0) {
-		meta->truncated = render_strings(&meta->json, &list, meta->limit);
+		meta->truncated =
+			render_strings(&meta->json, &list, meta->limit, &meta->job->control);
 	}
 	return rc;
 }
@@ -210,10 +227,11 @@ static void run_document(struct job *job) {
 		job_fail(job, &err);
 		return;
 	}
-	json_writer_init(&json, &job->body);
+	job_open_json(job, &json, &err);
 	render_begin(&json);
 	json_put_raw(&json, buf_str(&data));
 	render_end(&json, &notes, false);
+	job_close_json(job, &json, &err);
 }
 
 /* Writes something about the tree of a query as the data. Returns 0 or ERR_LIMIT. */
@@ -228,7 +246,7 @@ static void answer_tree(struct job *job, tree_fn *put) {
 	int rc = promql_parse(query, &job->api->options.parse, &tree, &err);
 
 	if (rc == 0) {
-		json_writer_init(&json, &job->body);
+		job_open_json(job, &json, &err);
 		render_begin(&json);
 		rc = put(tree.root, &json, &err);
 	}
@@ -237,6 +255,7 @@ static void answer_tree(struct job *job, tree_fn *put) {
 		job_fail(job, &err);
 	} else {
 		render_end(&json, &none, false);
+		job_close_json(job, &json, &err);
 	}
 	expr_tree_deinit(&tree);
 }

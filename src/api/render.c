@@ -12,6 +12,20 @@
 
 /* Room for the beginning of a point: a time is at most 20 characters and a point. */
 #define POINT_HEAD_MAX 40
+/* Points between two looks at whether the query was canceled. */
+#define POINTS_PER_CHECK 4096
+
+/* Whether nothing more is to be written: nobody waits for it, or it has no room. */
+static bool must_stop(struct json_writer *json, const struct query_control *control) {
+	/* Relaxed: as in struct query_control. */
+	if (!json->has_failed && control &&
+		atomic_load_explicit(&control->canceled, memory_order_relaxed)) {
+		(void)err_set(
+			json->err, ERR_CANCELED, "query was canceled while its answer was written");
+		json_writer_fail(json);
+	}
+	return json->has_failed;
+}
 
 void render_begin(struct json_writer *json) {
 	json_begin_object(json);
@@ -138,6 +152,7 @@ struct points {
 	const struct grid *grid;
 	const int64_t *times_ms; /* else at these times. */
 	size_t count;
+	const struct query_control *control; /* May be NULL. */
 };
 
 static bool is_histogram(const struct points *points, size_t at) {
@@ -153,6 +168,9 @@ static void put_kind(
 		if ((points->column && !step_present(points->column, i)) ||
 			is_histogram(points, i) != histograms) {
 			continue;
+		}
+		if (i % POINTS_PER_CHECK == 0 && must_stop(json, points->control)) {
+			break;
 		}
 		if (!has_any) {
 			json_key(json, str_of(key));
@@ -220,6 +238,10 @@ static void put_numbers(struct json_writer *json, const struct step_column *colu
 		if (!step_present(column, i)) {
 			continue;
 		}
+		if (!json_writer_room(json, POINT_HEAD_MAX + NUMBER_TEXT_MAX + 3)) {
+			json_end_array(json);
+			return;
+		}
 		char *start = buf_reserve(out, POINT_HEAD_MAX + NUMBER_TEXT_MAX + 3);
 		char *at = start;
 		memcpy(at, heads->items[i].text, POINT_HEAD_MAX);
@@ -244,14 +266,16 @@ static void put_instant(struct json_writer *json, const struct step_column *colu
 	put_point(json, ms, column->values[0]);
 }
 
-static bool put_columns(
-	struct json_writer *json, const struct query_result *result, bool is_range, size_t limit) {
+static bool put_columns(struct json_writer *json, const struct query_result *result,
+	const struct query_request *request) {
 	const struct steps *steps = &result->steps;
+	size_t limit = request->limit;
+	bool is_range = request->is_range;
 	AUTO(point_heads_deinit) struct point_heads heads = { 0 };
 	size_t written = 0;
 	point_heads_build(&heads, &steps->grid);
 	json_begin_array(json);
-	for (size_t i = 0; i < steps->count; i++) {
+	for (size_t i = 0; i < steps->count && !must_stop(json, request->control); i++) {
 		const struct step_column *column = &steps->columns[i];
 		if (step_column_is_empty(column, steps->grid.count)) {
 			continue;
@@ -277,10 +301,11 @@ static bool put_columns(
 	return false;
 }
 
-static bool put_raw_series(
-	struct json_writer *json, const struct query_result *result, size_t limit) {
+static bool put_raw_series(struct json_writer *json, const struct query_result *result,
+	const struct query_request *request) {
+	size_t limit = request->limit;
 	json_begin_array(json);
-	for (size_t i = 0; i < result->raw_count; i++) {
+	for (size_t i = 0; i < result->raw_count && !must_stop(json, request->control); i++) {
 		const struct raw_series *series = &result->raw[i];
 		if (limit > 0 && i == limit) {
 			json_end_array(json);
@@ -292,7 +317,8 @@ static bool put_raw_series(
 		put_points(json, &(struct points){ .values = series->values,
 					 .histograms = series->histograms,
 					 .times_ms = series->times_ms,
-					 .count = series->count });
+					 .count = series->count,
+					 .control = request->control });
 		json_end_object(json);
 	}
 	json_end_array(json);
@@ -357,7 +383,7 @@ bool render_result(struct json_writer *json, const struct source_answer *answer,
 	if (request->is_range) {
 		json_put_text(json, "matrix");
 		json_key(json, STR("result"));
-		truncated = put_columns(json, result, true, request->limit);
+		truncated = put_columns(json, result, request);
 	} else if (result->type == VALUE_SCALAR) {
 		json_put_text(json, "scalar");
 		json_key(json, STR("result"));
@@ -369,11 +395,11 @@ bool render_result(struct json_writer *json, const struct source_answer *answer,
 	} else if (result->type == VALUE_MATRIX) {
 		json_put_text(json, "matrix");
 		json_key(json, STR("result"));
-		truncated = put_raw_series(json, result, request->limit);
+		truncated = put_raw_series(json, result, request);
 	} else {
 		json_put_text(json, "vector");
 		json_key(json, STR("result"));
-		truncated = put_columns(json, result, false, request->limit);
+		truncated = put_columns(json, result, request);
 	}
 	if (waited_ns) {
 		put_stats(json, answer, *waited_ns);
@@ -386,20 +412,22 @@ bool render_result(struct json_writer *json, const struct source_answer *answer,
 	return truncated;
 }
 
-bool render_strings(struct json_writer *json, const struct str_list *list, size_t limit) {
+bool render_strings(struct json_writer *json, const struct str_list *list, size_t limit,
+	const struct query_control *control) {
 	size_t count = limit > 0 && limit < list->count ? limit : list->count;
 	json_begin_array(json);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !must_stop(json, control); i++) {
 		json_put_str(json, list->items[i]);
 	}
 	json_end_array(json);
 	return count < list->count;
 }
 
-bool render_series(struct json_writer *json, const struct labels_list *list, size_t limit) {
+bool render_series(struct json_writer *json, const struct labels_list *list, size_t limit,
+	const struct query_control *control) {
 	size_t count = limit > 0 && limit < list->count ? limit : list->count;
 	json_begin_array(json);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !must_stop(json, control); i++) {
 		render_labels(json, &list->items[i]);
 	}
 	json_end_array(json);

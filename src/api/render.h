@@ -28,8 +28,11 @@ bool render_result(struct json_writer *json, const struct source_answer *answer,
 
 /* {"name":"value",...} */
 void render_labels(struct json_writer *json, const struct labels *set);
-/* A list as the data, at most 'limit' (0: all); returns whether some were left out. */
-bool render_strings(struct json_writer *json, const struct str_list *list, size_t limit);
-bool render_series(struct json_writer *json, const struct labels_list *list, size_t limit);
+/* A list as the data, at most 'limit' (0: all); returns whether some were left out. When 'control',
+ * which may be NULL, is canceled, the writer fails; so it does in render_result. */
+bool render_strings(struct json_writer *json, const struct str_list *list, size_t limit,
+	const struct query_control *control);
+bool render_series(struct json_writer *json, const struct labels_list *list, size_t limit,
+	const struct query_control *control);
 
 #endif

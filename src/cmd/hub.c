@@ -186,6 +186,7 @@ static int open_web(struct hub_process *process, struct err *err) {
 		.query_timeout_ms = flags->query_timeout_ms,
 		.parse = engine_options_get(process->engine)->parse,
 		.source = hub_source(process->hub),
+		.engine = process->engine,
 		.pool = process->pool,
 		.metrics = process->metrics,
 		.command = &hub_command,

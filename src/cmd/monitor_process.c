@@ -164,6 +164,7 @@ static int open_web(struct monitor *monitor, struct err *err) {
 		.query_timeout_ms = flags->query_timeout_ms,
 		.parse = engine_options_get(monitor->engine)->parse,
 		.source = &monitor->source.source,
+		.engine = monitor->engine,
 		.pool = monitor->queries,
 		.metrics = monitor->metrics,
 		.command = &monitor_command,

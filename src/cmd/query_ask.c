@@ -87,6 +87,7 @@ static int ask_database(struct tsdb *db, const struct query_place *place, const 
 	AUTO(buf_deinit) struct buf whole = { 0 };
 	local_source_init(&source, engine, tsdb_store(db), NULL, NULL);
 	const struct api_options api_options = { .source = &source.source,
+		.engine = engine,
 		.clock = clock_system(),
 		.metrics = metrics,
 		.query_timeout_ms = place->timeout_ms,

@@ -40,6 +40,7 @@ int web_new(const struct web_options *options, struct web **out, struct err *err
 	web->options = *options;
 	const struct api_options api = {
 		.source = options->source,
+		.engine = options->engine,
 		.pool = options->pool,
 		.clock = clock_system(),
 		.metrics = options->metrics,

@@ -15,6 +15,7 @@ struct web_options {
 	int64_t query_timeout_ms;       /* --query.timeout */
 	struct parse_options parse;     /* --enable-feature */
 	struct source *source;          /* Borrowed, as all below. */
+	struct engine *engine;
 	struct pool *pool;
 	struct metric_registry *metrics;
 	const struct command *command;                 /* Whose flags status/flags shows, */

@@ -6,15 +6,66 @@
 #include <inttypes.h>
 #include <math.h>
 
+/* The first charge: most answers are small. */
+#define CAPACITY_MIN 4096
+/* The longest escape of a byte, \u0000. */
+#define ESCAPE_MAX 6
+/* Commas and brackets around a value. */
+#define MARGIN 8
+
 void json_writer_init(struct json_writer *writer, struct buf *out) {
 	*writer = (struct json_writer){ .out = out };
 }
 
-/* What stands between this value and the one before. */
-static void separate(struct json_writer *writer) {
+void json_writer_limit(struct json_writer *writer, struct budget *budget, struct err *err) {
+	writer->budget = budget;
+	writer->err = err;
+}
+
+void json_writer_fail(struct json_writer *writer) {
+	writer->has_failed = true;
+	buf_deinit(writer->out);
+	if (writer->budget) {
+		budget_release(writer->budget, writer->charged_bytes);
+		writer->charged_bytes = 0;
+	}
+}
+
+/* Pays for the new memory while the old is still there to be copied. */
+static bool grow(struct json_writer *writer, size_t len) {
+	struct buf *out = writer->out;
+	size_t wanted = out->len + len + 1;
+	size_t capacity = out->capacity + out->capacity / 2;
+	capacity = capacity > CAPACITY_MIN ? capacity : CAPACITY_MIN;
+	capacity = capacity > wanted ? capacity : wanted;
+	if (budget_charge(writer->budget, capacity, writer->err) < 0) {
+		json_writer_fail(writer);
+		return false;
+	}
+	(void)buf_reserve(out, capacity - 1 - out->len);
+	budget_release(writer->budget, writer->charged_bytes);
+	writer->charged_bytes = capacity;
+	return true;
+}
+
+bool json_writer_room(struct json_writer *writer, size_t len) {
+	if (!writer->budget || writer->has_failed ||
+		writer->out->len + len < writer->out->capacity) {
+		return !writer->has_failed;
+	}
+	return grow(writer, len);
+}
+
+/* What stands between this value, of at most 'len' bytes, and the one before. False if the writer
+ * has failed. */
+static bool separate(struct json_writer *writer, size_t len) {
+	if (!json_writer_room(writer, len + MARGIN)) {
+		writer->after_key = false;
+		return false;
+	}
 	if (writer->after_key) {
 		writer->after_key = false;
-		return;
+		return true;
 	}
 	uint64_t bit = UINT64_C(1) << writer->depth % 64;
 	uint64_t *word = &writer->needs_comma[writer->depth / 64];
@@ -22,20 +73,25 @@ static void separate(struct json_writer *writer) {
 		buf_add_byte(writer->out, ',');
 	}
 	*word |= bit;
+	return true;
 }
 
 static void begin(struct json_writer *writer, char bracket) {
-	separate(writer);
+	bool is_well = separate(writer, 1);
 	CHECK(writer->depth + 1 < JSON_DEPTH_MAX);
 	writer->depth++;
 	writer->needs_comma[writer->depth / 64] &= ~(UINT64_C(1) << writer->depth % 64);
-	buf_add_byte(writer->out, bracket);
+	if (is_well) {
+		buf_add_byte(writer->out, bracket);
+	}
 }
 
 static void end(struct json_writer *writer, char bracket) {
 	CHECK(writer->depth > 0 && !writer->after_key);
 	writer->depth--;
-	buf_add_byte(writer->out, bracket);
+	if (json_writer_room(writer, 1)) {
+		buf_add_byte(writer->out, bracket);
+	}
 }
 
 void json_begin_object(struct json_writer *writer) {
@@ -110,15 +166,17 @@ static void put_quoted(struct buf *out, struct str s) {
 
 void json_key(struct json_writer *writer, struct str name) {
 	CHECK(!writer->after_key);
-	separate(writer);
-	put_quoted(writer->out, name);
-	buf_add_byte(writer->out, ':');
+	if (separate(writer, name.len * ESCAPE_MAX)) {
+		put_quoted(writer->out, name);
+		buf_add_byte(writer->out, ':');
+	}
 	writer->after_key = true;
 }
 
 void json_put_str(struct json_writer *writer, struct str value) {
-	separate(writer);
-	put_quoted(writer->out, value);
+	if (separate(writer, value.len * ESCAPE_MAX)) {
+		put_quoted(writer->out, value);
+	}
 }
 
 void json_put_text(struct json_writer *writer, const char *value) {
@@ -126,8 +184,9 @@ void json_put_text(struct json_writer *writer, const char *value) {
 }
 
 void json_put_int(struct json_writer *writer, int64_t value) {
-	separate(writer);
-	buf_printf(writer->out, "%" PRId64, value);
+	if (separate(writer, NUMBER_TEXT_MAX)) {
+		buf_printf(writer->out, "%" PRId64, value);
+	}
 }
 
 void json_put_double(struct json_writer *writer, double value) {
@@ -135,7 +194,9 @@ void json_put_double(struct json_writer *writer, double value) {
 		json_put_null(writer);
 		return;
 	}
-	separate(writer);
+	if (!separate(writer, NUMBER_TEXT_MAX)) {
+		return;
+	}
 	char *to = buf_reserve(writer->out, NUMBER_TEXT_MAX);
 	size_t len = number_format_json(value, to);
 	to[len] = '\0';
@@ -143,16 +204,19 @@ void json_put_double(struct json_writer *writer, double value) {
 }
 
 void json_put_bool(struct json_writer *writer, bool value) {
-	separate(writer);
-	buf_add_text(writer->out, value ? "true" : "false");
+	if (separate(writer, 5)) {
+		buf_add_text(writer->out, value ? "true" : "false");
+	}
 }
 
 void json_put_null(struct json_writer *writer) {
-	separate(writer);
-	buf_add_text(writer->out, "null");
+	if (separate(writer, 4)) {
+		buf_add_text(writer->out, "null");
+	}
 }
 
 void json_put_raw(struct json_writer *writer, struct str json) {
-	separate(writer);
-	buf_add_str(writer->out, json);
+	if (separate(writer, json.len)) {
+		buf_add_str(writer->out, json);
+	}
 }

@@ -4,6 +4,7 @@
 #ifndef CODEC_JSON_WRITER_H
 #define CODEC_JSON_WRITER_H
 
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/str.h"
 
@@ -17,10 +18,25 @@ struct json_writer {
 	unsigned depth;
 	uint64_t needs_comma[JSON_DEPTH_MAX / 64]; /* A bit per depth. */
 	bool after_key;
+	struct budget *budget; /* Borrowed; pays for what 'out' grows by. NULL: nobody. */
+	uint64_t charged_bytes;
+	struct err *err;
+	bool has_failed;
 };
 
 /* A writer that adds to the end of 'out'. It owns nothing, so there is no deinit. */
 void json_writer_init(struct json_writer *writer, struct buf *out);
+
+/*
+ * From here on 'budget' pays for the memory of 'out', until its own end. When it is spent, the
+ * writer fails: 'out' is emptied, nothing more is written, and 'err' says why.
+ */
+void json_writer_limit(struct json_writer *writer, struct budget *budget, struct err *err);
+/* Has it fail for a reason of the caller's, who has set 'err'. */
+void json_writer_fail(struct json_writer *writer);
+/* Makes room for 'len' bytes that the caller adds to 'out' itself. False if the writer has failed.
+ */
+bool json_writer_room(struct json_writer *writer, size_t len);
 
 /* What was begun is ended in reverse order; at most JSON_DEPTH_MAX - 1 deep. */
 void json_begin_object(struct json_writer *writer);

@@ -70,11 +70,38 @@ static void writes_what_is_no_number_as_null(void **state) {
 	assert_str_equal(buf_str(&out), STR("[null,null,1e+21]"));
 }
 
+static void fails_when_its_budget_is_spent(void **state) {
+	(void)state;
+	AUTO(buf_deinit) struct buf out = { 0 };
+	struct json_writer writer;
+	struct budget budget;
+	struct err err = { 0 };
+	size_t written = 0;
+	budget_init(&budget, NULL, "--room", 100000);
+	json_writer_init(&writer, &out);
+	json_writer_limit(&writer, &budget, &err);
+	json_begin_array(&writer);
+	for (size_t i = 0; i < 100000; i++) {
+		json_put_text(&writer, "0123456789");
+		written = writer.has_failed ? written : i;
+		assert_true(out.capacity <= budget_used(&budget));
+	}
+	json_key(&writer, STR("a"));
+	json_put_int(&writer, 1);
+	json_end_array(&writer);
+	assert_true(writer.has_failed && written > 1000);
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_non_null(strstr(err.text, "--room"));
+	assert_int_equal(out.len, 0);
+	assert_int_equal(budget_used(&budget), 0);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(puts_commas_where_they_belong),
 		TEST(escapes_only_what_json_asks_for),
 		TEST(writes_what_is_no_number_as_null),
+		TEST(fails_when_its_budget_is_spent),
 	};
 	return TEST_RUN(tests);
 }

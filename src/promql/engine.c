@@ -144,9 +144,10 @@ static int eval_prepared(struct engine *engine, struct eval *ev, const struct qu
 	struct arena *arena, struct query_result *result) {
 	int64_t start_ns = clock_mono_ns(engine->clock);
 	bool is_charged = arena->budget == NULL;
+	const struct budget *whole = is_charged ? &ev->budget : arena->budget;
 	int rc;
 
-	/* The result counts as the query's while that runs. */
+	/* The result counts as the query's, at least while that runs. */
 	if (is_charged) {
 		arena->budget = &ev->budget;
 	}
@@ -166,7 +167,7 @@ static int eval_prepared(struct engine *engine, struct eval *ev, const struct qu
 	result->stats = (struct query_stats){
 		.samples = ev->samples_read,
 		.samples_peak = ev->samples_peak,
-		.bytes_peak = budget_peak(&ev->budget),
+		.bytes_peak = budget_peak(whole),
 		.eval_ns = clock_mono_ns(engine->clock) - start_ns,
 	};
 	return 0;
@@ -183,7 +184,7 @@ int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tr
 	if (rc < 0) {
 		return rc;
 	}
-	eval_init(&ev, engine);
+	eval_init(&ev, engine, arena->budget);
 	ev.options = &engine->options;
 	ev.store = store;
 	ev.tree = tree;

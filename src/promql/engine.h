@@ -141,7 +141,8 @@ bool query_result_has_histograms(const struct query_result *result);
 /*
  * Evaluates tree->root over 'store' (NULL when no selector is left). Range results are sorted by
  * labels. The tree is annotated in place (durations resolved, @ start()/end() made literal), so it
- * serves one grid. 'arena' holds the result and is charged to the query's budget.
+ * serves one grid. 'arena' holds the result. If it has a budget (engine_budget_init), that is the
+ * query's; else the query has one of its own, and the result is charged to it while it runs.
  *
  * Returns 0; ERR_INVAL for what the grid forbids; ERR_EXEC with Prometheus' sentence for failures
  * of the evaluation (many-to-many matching, duplicate series); ERR_LIMIT naming the setting;

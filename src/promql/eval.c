@@ -7,9 +7,13 @@
 
 #include <inttypes.h>
 
-void eval_init(struct eval *ev, struct engine *engine) {
+void eval_init(struct eval *ev, struct engine *engine, struct budget *budget) {
 	*ev = (struct eval){ .engine = engine, .samples_weight = 1 };
-	engine_budget_init(engine, &ev->budget);
+	if (budget) {
+		budget_init(&ev->budget, budget, "", 0);
+	} else {
+		engine_budget_init(engine, &ev->budget);
+	}
 	arena_init(&ev->arena, &ev->budget);
 }
 

@@ -105,8 +105,9 @@ struct table {
 	struct table *next;
 };
 
-/* Prepares an evaluation's memory; nothing else is filled in. */
-void eval_init(struct eval *ev, struct engine *engine);
+/* Prepares an evaluation's memory, paid for by 'budget' or, if NULL, by one of its own; nothing
+ * else is filled in. */
+void eval_init(struct eval *ev, struct engine *engine, struct budget *budget);
 /* Closes and frees everything. */
 void eval_deinit(struct eval *ev);
 
