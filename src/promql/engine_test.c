@@ -699,6 +699,22 @@ static void a_subquery_of_too_many_steps_is_a_matter_of_memory(void **state) {
 		eval_at(f, "sum_over_time(requests_total[290y:1ms])", MINUTE, &result), ERR_LIMIT);
 }
 
+/* A comparison leaves the first series without a value, as it has nothing but histograms. */
+static void a_subquery_forgets_the_histograms_of_the_series_before(void **state) {
+	static const struct histogram histogram = { .count = 1, .sum = 2 };
+	struct fixture *f = *state;
+	struct test_series *series = add_series(f, "mixed", "a", "");
+	struct query_result result;
+
+	for (int64_t i = 0; i < 40; i++) {
+		test_series_put(series, i * 15 * SECOND, 0, &histogram);
+	}
+	add_counter(f, "mixed", "b", 2);
+	assert_ok(eval_at(f, "sum_over_time((mixed != -1)[5m:1m])", 10 * MINUTE, &result), f->err);
+	assert_int_equal(result.steps.count, 1);
+	assert_true(result.steps.columns[0].values[0] == 2 * 4 * (6 + 7 + 8 + 9 + 10));
+}
+
 #define TEST_FIXTURE(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void) {
@@ -725,6 +741,7 @@ int main(void) {
 		TEST_FIXTURE(says_what_is_not_built),
 		TEST_FIXTURE(times_out_of_range_are_refused),
 		TEST_FIXTURE(a_subquery_of_too_many_steps_is_a_matter_of_memory),
+		TEST_FIXTURE(a_subquery_forgets_the_histograms_of_the_series_before),
 	};
 	return TEST_RUN(tests);
 }

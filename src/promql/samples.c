@@ -284,10 +284,10 @@ static int next_evaluated(struct samples_source *source, struct samples *out) {
 	struct column column;
 	size_t count = 0;
 
-	source->histograms = NULL;
 	while (count == 0) {
 		int rc = next_column(source, &column);
 
+		source->histograms = NULL;
 		if (rc <= 0) {
 			return rc;
 		}
