@@ -8,10 +8,11 @@
  * Who may change what:
  *   index lock     which series there are: pairs, postings, the table of series, free slots
  *   the committer  the samples of series. One thread at a time is it (committer_take); it alone
- * writes them, under the samples lock, and so may read them without samples lock   held for short
- * by the committer to publish, by readers to look A commit is published in one hold of the samples
- * lock, and a select looks at all its series in one hold: it sees all of a commit's samples or
- * none.
+ *                  writes them, under the samples lock, and so may read them without
+ *   samples lock   held for short by the committer to publish, by readers to look
+ *
+ * A commit is published in one hold of the samples lock, and a select looks at all its series in
+ * one hold: it sees all of a commit's samples or none.
  */
 #ifndef TSDB_HEAD_H
 #define TSDB_HEAD_H
@@ -217,10 +218,12 @@ void committer_drop(struct tsdb *db);
 /* Moves the chunks that are full before these samples to the chunk files, as far as the disk
  * allows. */
 void head_cut(struct tsdb *db, const struct pending *items, size_t count);
-/* Publishes the samples; those that are not newer than what is there are counted and dropped. */
+/*
+ * Publishes the samples; those that are not newer than what is there are counted and dropped. A
+ * chunk that gets full on the way, as when there are many samples of one series, is cut in between:
+ * then a select may see a part of them.
+ */
 void head_publish(struct tsdb *db, const struct pending *items, size_t count);
-/* Both, for items among which one series may be many times: its chunks are cut on the way. */
-void head_add(struct tsdb *db, const struct pending *items, size_t count);
 
 /* head_read.c: the store's half. */
 extern const struct store_ops head_store_ops;

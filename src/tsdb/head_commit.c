@@ -5,7 +5,8 @@
  * no committer becomes it, for all that wait: it cuts the chunks that are full (one write), writes
  * the log (one write), publishes under the samples lock. No lock is held while writing. When the
  * log cannot be written nothing is published; when a chunk cannot be cut it goes on growing until
- * the disk has room.
+ * the disk has room. A transaction with more samples of one series than a chunk holds has its
+ * chunks cut while it is published.
  */
 #include "tsdb/head.h"
 
@@ -23,8 +24,6 @@
 #define CUTTING_MAX 1024
 /* Of a sample in a log record: two short numbers and the value. */
 #define SAMPLE_BYTES_USUAL ((size_t)12)
-/* Samples between two looks at which chunks are full, where one series may have any number. */
-#define SLICE 16
 /* How far ahead the series of the next samples are fetched from memory. */
 #define PREFETCH 6
 
@@ -361,40 +360,6 @@ static void late_count(struct tsdb *db, const struct series *series, const struc
 	}
 }
 
-void head_publish(struct tsdb *db, const struct pending *items, size_t count) {
-	int64_t max_ms = atomic_load_explicit(&db->max_ms, memory_order_relaxed);
-	int64_t min_ms = atomic_load_explicit(&db->min_ms, memory_order_relaxed);
-	uint64_t added = 0;
-
-	lock_take(&db->samples_lock);
-	for (size_t i = 0; i < count; i++) {
-		struct series *series = series_at(db, items[i].slot);
-		if (i + PREFETCH < count) {
-			const struct series *soon = series_at(db, items[i + PREFETCH].slot);
-			if (soon->chunk) {
-				__builtin_prefetch(soon->chunk + soon->chunk_len);
-			}
-		}
-		series->flags |= SERIES_LOGGED;
-		if (items[i].time_ms <= series->last_ms) {
-			late_count(db, series, &items[i]);
-			continue;
-		}
-		if (series->chunk_len > CHUNK_BYTES_MAX || series->count == XOR_COUNT_MAX) {
-			count_up(&db->out_of_order);
-			continue;
-		}
-		sample_add(db, series, items[i].time_ms, items[i].value_bits);
-		max_ms = items[i].time_ms > max_ms ? items[i].time_ms : max_ms;
-		min_ms = items[i].time_ms < min_ms ? items[i].time_ms : min_ms;
-		added++;
-	}
-	lock_drop(&db->samples_lock);
-	atomic_store_explicit(&db->max_ms, max_ms, memory_order_relaxed);
-	atomic_store_explicit(&db->min_ms, min_ms, memory_order_relaxed);
-	atomic_fetch_add_explicit(&db->samples, added, memory_order_relaxed);
-}
-
 static int64_t chunk_range_of(int64_t time_ms) {
 	return time_ms / CHUNK_RANGE_MS - (time_ms % CHUNK_RANGE_MS < 0);
 }
@@ -535,13 +500,73 @@ void head_cut(struct tsdb *db, const struct pending *items, size_t count) {
 	db->is_cut_failing = rc < 0;
 }
 
-void head_add(struct tsdb *db, const struct pending *items, size_t count) {
-	for (size_t from = 0; from < count; from += SLICE) {
-		size_t slice = count - from < SLICE ? count - from : SLICE;
+/* What one transaction adds, and how far. */
+struct publishing {
+	const struct pending *items;
+	size_t count;
+	size_t at;
+	uint64_t added;
+	int64_t min_ms;
+	int64_t max_ms;
+};
 
-		head_cut(db, items + from, slice);
-		head_publish(db, items + from, slice);
+/* Adds samples up to one before which its series' chunk has to be cut. Returns whether there is
+ * one. */
+static bool publish_some(struct tsdb *db, struct publishing *publishing) {
+	const struct pending *items = publishing->items;
+
+	for (; publishing->at < publishing->count; publishing->at++) {
+		const struct pending *item = &items[publishing->at];
+		struct series *series = series_at(db, item->slot);
+		if (publishing->at + PREFETCH < publishing->count) {
+			const struct series *soon =
+				series_at(db, items[publishing->at + PREFETCH].slot);
+			if (soon->chunk) {
+				__builtin_prefetch(soon->chunk + soon->chunk_len);
+			}
+		}
+		series->flags |= SERIES_LOGGED;
+		if (item->time_ms <= series->last_ms) {
+			late_count(db, series, item);
+			continue;
+		}
+		if (!db->is_cut_failing && cut_is_due(db, item->slot, series, item->time_ms)) {
+			return true;
+		}
+		if (series->chunk_len > CHUNK_BYTES_MAX || series->count == XOR_COUNT_MAX) {
+			count_up(&db->out_of_order);
+			continue;
+		}
+		sample_add(db, series, item->time_ms, item->value_bits);
+		publishing->max_ms =
+			item->time_ms > publishing->max_ms ? item->time_ms : publishing->max_ms;
+		publishing->min_ms =
+			item->time_ms < publishing->min_ms ? item->time_ms : publishing->min_ms;
+		publishing->added++;
 	}
+	return false;
+}
+
+void head_publish(struct tsdb *db, const struct pending *items, size_t count) {
+	struct publishing publishing = {
+		.items = items,
+		.count = count,
+		.max_ms = atomic_load_explicit(&db->max_ms, memory_order_relaxed),
+		.min_ms = atomic_load_explicit(&db->min_ms, memory_order_relaxed),
+	};
+	bool is_cut_due;
+
+	do {
+		lock_take(&db->samples_lock);
+		is_cut_due = publish_some(db, &publishing);
+		lock_drop(&db->samples_lock);
+		if (is_cut_due) {
+			head_cut(db, &items[publishing.at], 1);
+		}
+	} while (is_cut_due);
+	atomic_store_explicit(&db->max_ms, publishing.max_ms, memory_order_relaxed);
+	atomic_store_explicit(&db->min_ms, publishing.min_ms, memory_order_relaxed);
+	atomic_fetch_add_explicit(&db->samples, publishing.added, memory_order_relaxed);
 }
 
 /* Finds commits whose series maintenance removed: they make their series anew and come again. */
@@ -591,7 +616,7 @@ static void group_commit(struct tsdb *db, struct commit *group) {
 
 	stale_mark(db, group);
 	for (struct commit *commit = group; commit; commit = commit->next) {
-		if (!commit->is_stale && !db->options.any_age) {
+		if (!commit->is_stale) {
 			head_cut(db, commit->items, commit->count);
 		}
 	}
@@ -601,11 +626,7 @@ static void group_commit(struct tsdb *db, struct commit *group) {
 			continue;
 		}
 		if (rc >= 0) {
-			if (db->options.any_age) {
-				head_add(db, commit->items, commit->count);
-			} else {
-				head_publish(db, commit->items, commit->count);
-			}
+			head_publish(db, commit->items, commit->count);
 		}
 		commit->rc = rc;
 		commit->err = err;

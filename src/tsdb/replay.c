@@ -166,7 +166,8 @@ static int chunks_replay(struct replay *replay, struct err *err) {
 
 static void items_flush(struct replay *replay) {
 	if (replay->item_count > 0) {
-		head_add(replay->db, replay->items, replay->item_count);
+		head_cut(replay->db, replay->items, replay->item_count);
+		head_publish(replay->db, replay->items, replay->item_count);
 		replay->item_count = 0;
 	}
 }

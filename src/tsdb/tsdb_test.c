@@ -1,3 +1,4 @@
+#include "chunk/xor.h"
 #include "tsdb/testing.h"
 
 #include <signal.h>
@@ -177,7 +178,7 @@ static void loads_series_one_after_the_other(void **state) {
 	/* The log is read back in batches that hold many samples of a series, too. */
 	for (int round = 0; round < 2; round++) {
 		tsdb_stats_get(f.db, &stats);
-		assert_true(stats.chunks >= 50 && stats.chunks <= 60);
+		assert_true(stats.chunks >= 50 && stats.chunks <= 100);
 		assert_int_equal(stats.out_of_order, 0);
 		fixture_reopen(&f);
 		buf_reset(&after);
@@ -188,6 +189,51 @@ static void loads_series_one_after_the_other(void **state) {
 	buf_deinit(&before);
 	buf_deinit(&after);
 	fixture_deinit(&f);
+}
+
+/* One series after the other, each with more samples than a chunk can count. */
+static void append_in_one_commit(struct tsdb *db, const char *labels, int samples) {
+	struct rand rand = { 0 };
+	struct appender *appender = begin(db);
+	struct err err = { 0 };
+
+	rand_init(&rand, 7);
+	for (int i = 0; i < samples; i++) {
+		double value = (double)rand_next(&rand) / 3;
+		assert_int_equal(put(appender, labels, START_MS + i * 1000, value), APPEND_OK);
+	}
+	assert_ok(appender_commit(appender, &err), err);
+}
+
+static void a_commit_may_bring_many_chunks_of_a_series(void **state) {
+	struct fixture f;
+	struct tsdb_stats stats;
+	struct buf before = { 0 };
+	struct buf chunks = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	fixture_init(&f);
+	f.options.any_age = true;
+	fixture_reopen(&f);
+	append_in_one_commit(f.db, "n=1", XOR_COUNT_MAX + 1000);
+	append_in_one_commit(f.db, "n=2", XOR_COUNT_MAX + 1000);
+	tsdb_stats_get(f.db, &stats);
+	assert_int_equal(stats.samples, 2 * (XOR_COUNT_MAX + 1000));
+	assert_int_equal(stats.out_of_order, 0);
+	assert_true(stats.chunks >= 2 * XOR_COUNT_MAX / f.options.samples_per_chunk);
+	dump_all(f.db, &before);
+	fixture_reopen(&f);
+	assert_dump(f.db, buf_text(&before));
+	/* From the log alone. */
+	buf_printf(&chunks, "%s/chunks_head", f.dir);
+	assert_ok(tsdb_close(f.db, &err), err);
+	assert_ok(dir_remove_tree(buf_text(&chunks), &err), err);
+	assert_ok(tsdb_open(&f.options, &f.db, &err), err);
+	assert_dump(f.db, buf_text(&before));
+	fixture_deinit(&f);
+	buf_deinit(&before);
+	buf_deinit(&chunks);
 }
 
 static void a_walk_sees_what_was_there_when_it_began(void **state) {
@@ -567,6 +613,7 @@ int main(void) {
 		TEST(refuses_a_series_without_labels),
 		TEST(many_chunks_read_back_whole_and_in_part),
 		TEST(loads_series_one_after_the_other),
+		TEST(a_commit_may_bring_many_chunks_of_a_series),
 		TEST(a_walk_sees_what_was_there_when_it_began),
 		TEST(names_and_values_of_labels),
 		TEST(selects_what_the_matchers_accept),
