@@ -54,8 +54,15 @@ class Client:
         self.extra = dict(extra)
 
     def get(self, path, params):
-        query = urllib.parse.urlencode({**params, **self.extra})
-        self.connection.request("GET", f"/api/v1/{path}?{query}")
+        target = f"/api/v1/{path}?{urllib.parse.urlencode({**params, **self.extra})}"
+        try:
+            return self.once(target)
+        except http.client.RemoteDisconnected:  # It was idle, or open, for longer than they like.
+            self.connection.close()
+            return self.once(target)
+
+    def once(self, target):
+        self.connection.request("GET", target)
         answer = self.connection.getresponse()
         return answer.status, answer.read()
 
@@ -185,8 +192,11 @@ class DataSet:
         (self.folder / "set.txt").unlink(missing_ok=True)
 
     def load_atoll(self, data):
-        subprocess.run([peers.atoll(), "tsdb", "load", f"--storage.tsdb.path={data}", self.text()],
-                       check=True)
+        maker = self.generate("seconds", stdout=subprocess.PIPE)
+        subprocess.run([peers.atoll(), "tsdb", "load", f"--storage.tsdb.path={data}", "-"],
+                       stdin=maker.stdout, check=True)
+        maker.stdout.close()
+        assert maker.wait() == 0
 
     def load_prometheus(self, data):
         # One block: as Prometheus' own compaction leaves what is older.
@@ -229,7 +239,7 @@ def victoria(folder, data):
         "-retentionPeriod=100y", "-search.disableCache", "-search.maxUniqueTimeseries=10000000",
         "-search.maxSamplesPerQuery=10000000000", "-search.maxPointsPerTimeseries=1000000",
         "-search.maxQueryDuration=10m", "-search.maxStalenessInterval=5m",
-        "-search.latencyOffset=0s"], port, "/health")
+        "-search.latencyOffset=0s", "-http.connTimeout=24h"], port, "/health")
 
 
 PROGRAMS = {"atoll": atoll, "prometheus": prometheus, "victoria": victoria}
