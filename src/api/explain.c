@@ -41,6 +41,10 @@ static void put_nodes(struct json_writer *json, const struct explain_node *first
 		put_count(json, "bytes", node->bytes);
 		json_key(json, STR("ms"));
 		json_put_double(json, (double)node->ns / (double)NS_PER_MS);
+		if (node->is_again) {
+			json_key(json, STR("again"));
+			json_put_bool(json, true);
+		}
 		json_key(json, STR("operands"));
 		/* What nests deeper than JSON may is left out. */
 		put_nodes(json, json->depth + 2 * NODE_DEPTH < JSON_DEPTH_MAX ? node->first : NULL);

@@ -51,7 +51,8 @@ static void put_nodes(struct json_value nodes, size_t level, struct buf *out) {
 		for (size_t i = 0; i < level && i < INDENT_MAX; i++) {
 			buf_add_text(out, "  ");
 		}
-		buf_printf(out, "%.*s\n", STR_ARG(text));
+		buf_printf(out, "%.*s%s\n", STR_ARG(text),
+			json_member(node, STR("again"), &operands) ? " (as above)" : "");
 		if (json_member(node, STR("operands"), &operands)) {
 			put_nodes(operands, level + 1, out);
 		}

@@ -178,6 +178,8 @@ struct expr {
 	enum expr_kind kind;
 	enum value_type type;
 	struct text_range text;
+	/* Equal vectors have the same number above 0; filled in by engine_prepare. */
+	uint32_t shared;
 	union {
 		struct {
 			double value;

@@ -76,6 +76,15 @@ struct expr *chain_selector(struct expr *expr) {
 	return expr;
 }
 
+bool chain_is_shared(struct expr *expr) {
+	struct expr *input = below(expr_unparen(expr));
+
+	while (input && input->shared == 0) {
+		input = below(input);
+	}
+	return input != NULL;
+}
+
 bool chain_has_range(struct expr *expr) {
 	while (expr && expr->kind != EXPR_RANGE) {
 		expr = below(expr);

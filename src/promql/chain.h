@@ -13,6 +13,9 @@
  */
 struct expr *chain_selector(struct expr *expr);
 
+/* Whether something below the top stands in the query more than once. */
+bool chain_is_shared(struct expr *expr);
+
 /* Whether there is a range between the selector and the top. */
 bool chain_has_range(struct expr *expr);
 

@@ -109,6 +109,7 @@ struct explain_node {
 	uint64_t bytes;    /* Memory of the evaluation that was taken. */
 	int64_t ns;        /* Time; below a node whose series several threads shared, all theirs. */
 	bool is_scalar;    /* One value at each step: a series of its own. */
+	bool is_again;     /* The same stands elsewhere in the query, and was evaluated there. */
 	struct explain_node *first; /* The first of its operands, in the order of their opening, */
 	struct explain_node *next;  /* and the next one of the same node. */
 };

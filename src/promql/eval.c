@@ -2,6 +2,7 @@
 
 #include "promql/gather.h"
 #include "promql/histogram.h"
+#include "promql/shared.h"
 
 #include "base/check.h"
 
@@ -25,6 +26,7 @@ void eval_deinit(struct eval *ev) {
 	for (struct table *table = ev->tables; table; table = table->next) {
 		map_deinit(&table->map);
 	}
+	shared_free(ev->shared);
 	notes_deinit(&ev->notes);
 	arena_deinit(&ev->arena);
 	budget_deinit(&ev->budget);

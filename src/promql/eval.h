@@ -26,6 +26,7 @@
 struct gather;
 struct leaf;
 struct pool;
+struct shared;
 struct table;
 
 /* One evaluation of a query. */
@@ -41,6 +42,8 @@ struct eval {
 	struct leaf *leaves;    /* All that was opened, newest first. */
 	struct table *tables;   /* Likewise. */
 	struct gather *gathers; /* Likewise. */
+	struct shared *shared;  /* Results of what the query has several times. */
+	uint64_t shared_bytes;
 	struct notes notes;
 	struct pool *pool; /* Where helpers come from; NULL: work on this thread alone. */
 	size_t threads;    /* How many may work on a query, this one included. */
@@ -113,6 +116,9 @@ void eval_deinit(struct eval *ev);
 
 /* Opens the series of 'expr', a vector. The grid must live as long as the evaluation. */
 MUST_USE int eval_stream(
+	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out);
+/* One way of doing so. */
+typedef int eval_open_fn(
 	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out);
 /* The value of 'expr', a scalar, at each step. */
 MUST_USE int eval_scalar(struct eval *ev, struct expr *expr, const struct grid *grid, double **out);

@@ -64,8 +64,8 @@ static int explained_next(struct stream *stream, struct column *out) {
 	return rc;
 }
 
-int explain_stream(struct eval *ev, struct expr *expr, const struct grid *grid,
-	explain_open_fn *open, struct stream **out) {
+int explain_stream(struct eval *ev, struct expr *expr, const struct grid *grid, eval_open_fn *open,
+	struct stream **out) {
 	struct explained *explained = EVAL_NEW(ev, struct explained, 1);
 	struct explain_node *node = explained ? explain_new(ev, expr, grid) : NULL;
 	struct explain_span span;

@@ -26,12 +26,9 @@ struct explain_node *explain_new(struct eval *ev, const struct expr *expr, const
 struct explain_span explain_enter(struct eval *ev, struct explain_node *node);
 void explain_leave(struct eval *ev, struct explain_node *node, const struct explain_span *span);
 
-/* How an expression is opened. */
-typedef int explain_open_fn(
-	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out);
 /* Opens an expression with 'open', explained. */
 MUST_USE int explain_stream(struct eval *ev, struct expr *expr, const struct grid *grid,
-	explain_open_fn *open, struct stream **out);
+	eval_open_fn *open, struct stream **out);
 
 /* Adds what stands below 'from', another evaluation of the same expression, to what stands below
  * 'to'. */

@@ -460,7 +460,7 @@ static void finish(struct gather *gather) {
 	for (size_t i = 0; i < gather->lane_count; i++) {
 		struct lane *lane = &gather->lanes[i];
 
-		notes_merge(&ev->notes, &ev->arena, &lane->ev.notes);
+		notes_merge(&ev->notes, &ev->arena, &lane->ev.notes, 0, 0);
 		if (lane->leaf) {
 			leaf_close(&lane->ev, lane->leaf);
 		}

@@ -95,6 +95,17 @@ void notes_info(struct notes *notes, struct arena *arena, uint32_t position, con
 	va_end(args);
 }
 
+static void add_repair(struct note *note, bool is_new, const struct note *from) {
+	note->is_repair = true;
+	note->bucket_min = is_new ? from->bucket_min : fmin(note->bucket_min, from->bucket_min);
+	note->bucket_max = is_new ? from->bucket_max : fmax(note->bucket_max, from->bucket_max);
+	note->diff_max = is_new ? from->diff_max : fmax(note->diff_max, from->diff_max);
+	note->first_ms =
+		is_new || from->first_ms < note->first_ms ? from->first_ms : note->first_ms;
+	note->last_ms = is_new || from->last_ms > note->last_ms ? from->last_ms : note->last_ms;
+	note->count += from->count;
+}
+
 void notes_repair(struct notes *notes, struct arena *arena, uint32_t position, struct str metric,
 	int64_t time_ms, double bucket_min, double bucket_max, double diff_max) {
 	AUTO(buf_deinit) struct buf text = { 0 };
@@ -114,13 +125,15 @@ void notes_repair(struct notes *notes, struct arena *arena, uint32_t position, s
 		return;
 	}
 	note_move(note, position);
-	note->is_repair = true;
-	note->bucket_min = is_new ? bucket_min : fmin(note->bucket_min, bucket_min);
-	note->bucket_max = is_new ? bucket_max : fmax(note->bucket_max, bucket_max);
-	note->diff_max = is_new ? diff_max : fmax(note->diff_max, diff_max);
-	note->first_ms = is_new || time_ms < note->first_ms ? time_ms : note->first_ms;
-	note->last_ms = is_new || time_ms > note->last_ms ? time_ms : note->last_ms;
-	note->count++;
+	add_repair(note, is_new,
+		&(struct note){
+			.bucket_min = bucket_min,
+			.bucket_max = bucket_max,
+			.diff_max = diff_max,
+			.first_ms = time_ms,
+			.last_ms = time_ms,
+			.count = 1,
+		});
 }
 
 static void format_number(double value, struct buf *out) {
@@ -162,16 +175,20 @@ static void format_position(struct str query, uint32_t position, struct buf *out
 	buf_printf(out, " (%zu:%zu)", line, position - line_start + 1);
 }
 
-void notes_merge(struct notes *notes, struct arena *arena, const struct notes *part) {
+void notes_merge(struct notes *notes, struct arena *arena, const struct notes *part, uint32_t from,
+	uint32_t to) {
 	for (size_t i = 0; i < part->count; i++) {
-		const struct note *from = &part->items[i];
+		const struct note *item = &part->items[i];
+		uint32_t position = item->position;
 		bool is_new;
-		struct note *note = add_note(notes, arena, from->is_info, from->text, &is_new);
+		struct note *note = add_note(notes, arena, item->is_info, item->text, &is_new);
 
-		/* Repairs are of whole classic histograms, which are not evaluated in parts. */
-		CHECK(!from->is_repair);
-		if (note) {
-			note_move(note, from->position);
+		if (!note) {
+			continue;
+		}
+		note_move(note, position < from ? position : position - from + to);
+		if (item->is_repair) {
+			add_repair(note, is_new, item);
 		}
 	}
 }

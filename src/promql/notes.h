@@ -51,8 +51,10 @@ void notes_info(struct notes *notes, struct arena *arena, uint32_t position, con
 void notes_repair(struct notes *notes, struct arena *arena, uint32_t position, struct str metric,
 	int64_t time_ms, double bucket_min, double bucket_max, double diff_max);
 
-/* Adds the notes of a part of the same query, evaluated apart. */
-void notes_merge(struct notes *notes, struct arena *arena, const struct notes *part);
+/* Adds the notes of a part of the same query, evaluated apart. What stands at the byte 'from' or
+ * behind it there stands as far behind 'to' here. */
+void notes_merge(struct notes *notes, struct arena *arena, const struct notes *part, uint32_t from,
+	uint32_t to);
 
 /* Adds each as text with its line and column in 'query'. */
 void notes_format(

@@ -4,6 +4,7 @@
 #include "promql/chain.h"
 #include "promql/engine.h"
 #include "promql/function.h"
+#include "promql/shared.h"
 
 #include "base/check.h"
 
@@ -233,5 +234,6 @@ int engine_prepare(struct engine *engine, struct expr_tree *tree, const struct q
 	mark_totals(tree->root, (struct above){ 0 });
 	expr_walk(tree->root, project_visit, NULL);
 	expr_walk(tree->root, prepare_visit, &prepare);
+	shared_mark(tree);
 	return prepare.rc;
 }

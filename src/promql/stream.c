@@ -11,6 +11,7 @@
 #include "promql/histogram.h"
 #include "promql/number.h"
 #include "promql/select.h"
+#include "promql/shared.h"
 
 #include "base/check.h"
 
@@ -250,8 +251,9 @@ static int open_chain(
 static bool is_spreadable(const struct eval *ev, struct expr *expr) {
 	const struct expr *selector = ev->pool ? chain_selector(expr) : NULL;
 
-	/* Who drops names of several kinds has to see all series. */
-	return selector &&
+	/* Who drops names of several kinds has to see all series; and what is shared is read here,
+	 * not in each lane. */
+	return selector && !chain_is_shared(expr) &&
 	       (ev->options->delayed_name_removal || !chain_may_collide(expr, selector));
 }
 
@@ -260,6 +262,13 @@ static int open_varying(
 	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
 	return is_spreadable(ev, expr) ? open_chain(ev, expr, grid, out)
 				       : open_vector(ev, expr, grid, out);
+}
+
+/* The same, once if the query has it several times. */
+static int open_once(
+	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
+	return expr->shared > 0 && !ev->is_lane ? shared_open(ev, expr, grid, open_varying, out)
+						: open_varying(ev, expr, grid, out);
 }
 
 int eval_stream(struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
@@ -272,8 +281,8 @@ int eval_stream(struct eval *ev, struct expr *expr, const struct grid *grid, str
 	if (grid->count > 1 && expr_is_invariant(expr)) {
 		return open_repeat(ev, expr, grid, out);
 	}
-	return ev->explains ? explain_stream(ev, expr, grid, open_varying, out)
-			    : open_varying(ev, expr, grid, out);
+	return ev->explains ? explain_stream(ev, expr, grid, open_once, out)
+			    : open_once(ev, expr, grid, out);
 }
 
 /* A finished matrix as a scalar: the value of its one column, NaN where it has none. */
