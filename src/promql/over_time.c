@@ -47,56 +47,6 @@ static bool present_window(
 	return true;
 }
 
-static bool max_window(struct range_call *call UNUSED, const struct window *window, double *out) {
-	double max = window->values[0];
-
-	for (size_t i = 1; i < window->count; i++) {
-		if (window->values[i] > max || isnan(max)) {
-			max = window->values[i];
-		}
-	}
-	*out = max;
-	return true;
-}
-
-static bool min_window(struct range_call *call UNUSED, const struct window *window, double *out) {
-	double min = window->values[0];
-
-	for (size_t i = 1; i < window->count; i++) {
-		if (window->values[i] < min || isnan(min)) {
-			min = window->values[i];
-		}
-	}
-	*out = min;
-	return true;
-}
-
-static bool ts_of_max_window(
-	struct range_call *call UNUSED, const struct window *window, double *out) {
-	size_t at = 0;
-
-	for (size_t i = 1; i < window->count; i++) {
-		if (window->values[i] >= window->values[at] || isnan(window->values[at])) {
-			at = i;
-		}
-	}
-	*out = (double)window->times_ms[at] / 1000;
-	return true;
-}
-
-static bool ts_of_min_window(
-	struct range_call *call UNUSED, const struct window *window, double *out) {
-	size_t at = 0;
-
-	for (size_t i = 1; i < window->count; i++) {
-		if (window->values[i] <= window->values[at] || isnan(window->values[at])) {
-			at = i;
-		}
-	}
-	*out = (double)window->times_ms[at] / 1000;
-	return true;
-}
-
 static bool ts_of_first_window(
 	struct range_call *call UNUSED, const struct window *window, double *out) {
 	*out = (double)window->times_ms[0] / 1000;
@@ -196,14 +146,6 @@ int mad_over_time_run(struct range_call *call, struct column *out) {
 	return windows_run_costly(call, out, mad_window);
 }
 
-int max_over_time_run(struct range_call *call, struct column *out) {
-	return windows_run_costly(call, out, max_window);
-}
-
-int min_over_time_run(struct range_call *call, struct column *out) {
-	return windows_run_costly(call, out, min_window);
-}
-
 int present_over_time_run(struct range_call *call, struct column *out) {
 	return windows_run(call, out, present_window);
 }
@@ -230,12 +172,4 @@ int ts_of_first_over_time_run(struct range_call *call, struct column *out) {
 
 int ts_of_last_over_time_run(struct range_call *call, struct column *out) {
 	return windows_run(call, out, ts_of_last_window);
-}
-
-int ts_of_max_over_time_run(struct range_call *call, struct column *out) {
-	return windows_run_costly(call, out, ts_of_max_window);
-}
-
-int ts_of_min_over_time_run(struct range_call *call, struct column *out) {
-	return windows_run_costly(call, out, ts_of_min_window);
 }

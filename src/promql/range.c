@@ -23,6 +23,17 @@ double *range_scratch(struct range_call *call, size_t count) {
 	return call->scratch;
 }
 
+uint32_t *range_indexes(struct range_call *call, size_t count) {
+	if (count > call->index_capacity) {
+		size_t capacity = count < 64 ? 64 : count * 2;
+
+		call->indexes = EVAL_NEW(call->ev, uint32_t, capacity);
+		call->index_capacity = call->indexes ? capacity : 0;
+		call->rc = call->indexes ? 0 : ERR_LIMIT;
+	}
+	return call->indexes;
+}
+
 static int grow_drops(struct range_call *call) {
 	size_t capacity = call->drop_capacity ? call->drop_capacity * 2 : 64;
 	uint32_t *drops = EVAL_NEW(call->ev, uint32_t, capacity);

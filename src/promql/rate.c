@@ -183,41 +183,71 @@ int idelta_run(struct range_call *call, struct column *out) {
 	return windows_run(call, out, idelta_window);
 }
 
-static bool resets_window(struct range_call *call, const struct window *window, double *out) {
+typedef bool differs_fn(double before, double value);
+
+static inline bool is_reset(double before, double value) {
+	return value < before;
+}
+
+static inline bool is_change(double before, double value) {
+	return value != before && !(isnan(value) && isnan(before));
+}
+
+/* A window that reaches back to the sample before it. */
+static inline __attribute__((always_inline)) bool count_anchored(
+	struct range_call *call, const struct window *window, double *out, differs_fn *differs) {
 	size_t first = 0;
 	size_t count = 0;
 
-	if (call->shape->is_extended && !extended_anchor(call, window, &first)) {
+	if (!extended_anchor(call, window, &first)) {
 		return false;
 	}
 	for (size_t i = first + 1; i < window->count; i++) {
-		count += window->values[i] < window->values[i - 1];
+		count += differs(window->values[i - 1], window->values[i]);
 	}
 	*out = (double)count;
 	return true;
 }
 
-static bool changes_window(struct range_call *call, const struct window *window, double *out) {
-	size_t first = 0;
-	size_t count = 0;
+static bool resets_anchored(struct range_call *call, const struct window *window, double *out) {
+	return count_anchored(call, window, out, is_reset);
+}
 
-	if (call->shape->is_extended && !extended_anchor(call, window, &first)) {
-		return false;
-	}
-	for (size_t i = first + 1; i < window->count; i++) {
-		double value = window->values[i];
-		double before = window->values[i - 1];
+static bool changes_anchored(struct range_call *call, const struct window *window, double *out) {
+	return count_anchored(call, window, out, is_change);
+}
 
-		count += value != before && !(isnan(value) && isnan(before));
+/* Counts once from the first sample on, so that what a window has is a difference. */
+static inline __attribute__((always_inline)) int count_run(
+	struct range_call *call, struct column *out, differs_fn *differs) {
+	const double *values = call->samples->values;
+	size_t steps = call->grid->count;
+	uint32_t *counts = range_indexes(call, call->samples->count);
+	uint32_t count = 0;
+
+	if (!counts) {
+		return call->rc;
 	}
-	*out = (double)count;
-	return true;
+	counts[0] = 0;
+	for (size_t i = 1; i < call->samples->count; i++) {
+		count += differs(values[i - 1], values[i]);
+		counts[i] = count;
+	}
+	memcpy(out->present, call->windows.present, step_words(steps) * sizeof(*out->present));
+	for (PRESENT_EACH(call->windows.present, steps, i)) {
+		struct span span = call->windows.spans[i];
+
+		out->values[i] = (double)(counts[span.high - 1] - counts[span.low]);
+	}
+	return 0;
 }
 
 int resets_run(struct range_call *call, struct column *out) {
-	return windows_run_costly(call, out, resets_window);
+	return call->shape->is_extended ? windows_run_costly(call, out, resets_anchored)
+					: count_run(call, out, is_reset);
 }
 
 int changes_run(struct range_call *call, struct column *out) {
-	return windows_run_costly(call, out, changes_window);
+	return call->shape->is_extended ? windows_run_costly(call, out, changes_anchored)
+					: count_run(call, out, is_change);
 }
