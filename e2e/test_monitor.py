@@ -213,21 +213,19 @@ def test_connections_are_kept(tmp_path):
 
 
 class Pair:
-    def __init__(self, stock, ours, target):
+    def __init__(self, stock, ours, target, own_time):
         self.stock, self.ours, self.target = stock, ours, target
+        self.own_time = own_time  # In ms, of the sample that comes with a timestamp.
         self.both = (stock, ours)
 
 
-OWN_TIME = int(time.time() * 1000) - 30_000
-
-
-def pages():
+def pages(own_time):
     hanging = Page("slow 1\n")
     hanging.hang = True
     found = {"/mix": MIX, "/ten": TEN, "/honor": HONOR, "/hundred": HUNDRED, "/slow": hanging,
              "/hundred_packed": Page(HUNDRED, packed=True), "/right": Page(TEN, packed=True),
              "/asked": "asked 1\n", "/borne": "borne 1\n",
-             "/times": f"timed 1 {OWN_TIME}\nuntimed 2\n"}
+             "/times": f"timed 1 {own_time}\nuntimed 2\n"}
     found.update({f"/answer/{name}": page for name, page in ANSWERS.items()})
     return found
 
@@ -237,7 +235,9 @@ def pair(tmp_path_factory):
     directory = tmp_path_factory.mktemp("monitor")
     certificate = make_certificate(directory)
     with contextlib.ExitStack() as stack:
-        target = stack.enter_context(Target(pages()))
+        # Not at import: in a long run of tests, all the lookback could have passed since.
+        own_time = int(time.time() * 1000) - 30_000
+        target = stack.enter_context(Target(pages(own_time)))
         secure = stack.enter_context(Target({"/ten": TEN}, certificate))
         exporter = stack.enter_context(peers.NodeExporter(directory))
         exporter.address = f"{peers.HOST}:{exporter.port}"
@@ -245,7 +245,7 @@ def pair(tmp_path_factory):
         config = make_config(target, secure, certificate[0], exporter, silent)
         stock = stack.enter_context(peers.Prometheus(directory, config))
         ours = stack.enter_context(peers.Monitor(directory, config))
-        yield Pair(stock, ours, target)
+        yield Pair(stock, ours, target, own_time)
         assert ours.stop() == 0, ours.output()[-4000:]
 
 
@@ -327,12 +327,12 @@ def test_clashing_labels(pair, name):
 def test_timestamps_of_the_target(pair):
     same_job(pair, "own_times", 2)
     times = same(pair, 'timestamp(timed{job="own_times"})', 1)
-    assert list(times.values()) == [json.dumps(OWN_TIME / 1000).removesuffix(".0")]
+    assert list(times.values()) == [json.dumps(pair.own_time / 1000).removesuffix(".0")]
     scraped(pair, "no_own_times")
     same_job(pair, "no_own_times", 2)
     for server in pair.both:
         assert float(list(view(server, 'timestamp(timed{job="no_own_times"})').values())[0]) > \
-            OWN_TIME / 1000 + 20
+            pair.own_time / 1000 + 20
 
 
 def test_params_and_credentials(pair):
