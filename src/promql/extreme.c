@@ -44,7 +44,7 @@ static ALWAYS_INLINE int fold_run(
 	struct range_call *call, struct column *out, value_fold_fn *fold) {
 	const double *values = call->samples->values;
 	size_t steps = call->grid->count;
-	double *back = range_scratch(call, call->samples->count);
+	double *back = range_scratch(call, call->samples->count * sizeof(double));
 	size_t cut = 0;
 	size_t end = 0; /* Of what is folded in 'since'. */
 	double since = 0;
@@ -105,7 +105,7 @@ static ALWAYS_INLINE void place_back(
 static ALWAYS_INLINE int place_run(struct range_call *call, struct column *out, yields_fn *yields) {
 	const double *values = call->samples->values;
 	size_t steps = call->grid->count;
-	uint32_t *back = range_indexes(call, call->samples->count);
+	uint32_t *back = range_scratch(call, call->samples->count * sizeof(uint32_t));
 	uint32_t cut = 0;
 	uint32_t end = 0;
 	uint32_t since = 0;

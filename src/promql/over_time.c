@@ -2,8 +2,6 @@
  * Aggregations over a window: NAME_over_time.
  */
 #include "promql/kahan.h"
-#include "promql/number.h"
-#include "promql/quantile.h"
 #include "promql/range.h"
 
 static bool sum_window(struct range_call *call UNUSED, const struct window *window, double *out) {
@@ -88,44 +86,6 @@ static bool stddev_window(
 	return true;
 }
 
-static bool quantile_window(struct range_call *call, const struct window *window, double *out) {
-	double q = call->args[0][window->step];
-	double *values = range_scratch(call, window->count);
-
-	if (!values) {
-		return false;
-	}
-	if (isnan(q) || q < 0 || q > 1) {
-		quantile_warn(call->ev, call->position, q);
-	}
-	memcpy(values, window->values, window->count * sizeof(*values));
-	*out = quantile_of(q, values, window->count);
-	return true;
-}
-
-/* The median distance from the median. */
-static bool mad_window(struct range_call *call, const struct window *window, double *out) {
-	double *values = range_scratch(call, window->count);
-	double median;
-
-	if (!values) {
-		return false;
-	}
-	for (size_t i = 0; i < window->count; i++) {
-		if (isnan(window->values[i])) {
-			*out = number_nan();
-			return true;
-		}
-		values[i] = window->values[i];
-	}
-	median = quantile_of(0.5, values, window->count);
-	for (size_t i = 0; i < window->count; i++) {
-		values[i] = fabs(values[i] - median);
-	}
-	*out = quantile_of(0.5, values, window->count);
-	return true;
-}
-
 int avg_over_time_run(struct range_call *call, struct column *out) {
 	return windows_run_costly(call, out, avg_window);
 }
@@ -142,16 +102,8 @@ int last_over_time_run(struct range_call *call, struct column *out) {
 	return windows_run(call, out, last_window);
 }
 
-int mad_over_time_run(struct range_call *call, struct column *out) {
-	return windows_run_costly(call, out, mad_window);
-}
-
 int present_over_time_run(struct range_call *call, struct column *out) {
 	return windows_run(call, out, present_window);
-}
-
-int quantile_over_time_run(struct range_call *call, struct column *out) {
-	return windows_run_costly(call, out, quantile_window);
 }
 
 int stddev_over_time_run(struct range_call *call, struct column *out) {

@@ -12,26 +12,15 @@ int windows_run_costly(struct range_call *call, struct column *out, window_fn *f
 	return windows_loop(call, out, fn, true);
 }
 
-double *range_scratch(struct range_call *call, size_t count) {
-	if (count > call->scratch_capacity) {
-		size_t capacity = count < 64 ? 64 : count * 2;
+void *range_scratch(struct range_call *call, size_t size) {
+	if (!call->scratch || size > call->scratch_capacity) {
+		size_t capacity = size < 1024 ? 1024 : size * 2;
 
-		call->scratch = EVAL_NEW(call->ev, double, capacity);
+		call->scratch = EVAL_NEW(call->ev, unsigned char, capacity);
 		call->scratch_capacity = call->scratch ? capacity : 0;
 		call->rc = call->scratch ? 0 : ERR_LIMIT;
 	}
 	return call->scratch;
-}
-
-uint32_t *range_indexes(struct range_call *call, size_t count) {
-	if (count > call->index_capacity) {
-		size_t capacity = count < 64 ? 64 : count * 2;
-
-		call->indexes = EVAL_NEW(call->ev, uint32_t, capacity);
-		call->index_capacity = call->indexes ? capacity : 0;
-		call->rc = call->indexes ? 0 : ERR_LIMIT;
-	}
-	return call->indexes;
 }
 
 static int grow_drops(struct range_call *call) {

@@ -29,10 +29,8 @@ struct range_call {
 	uint32_t *drops;
 	size_t drop_count;
 	size_t drop_capacity;
-	double *scratch; /* Room for values, */
+	void *scratch; /* Room for what a function keeps while it runs. */
 	size_t scratch_capacity;
-	uint32_t *indexes; /* and for places or counts of samples. */
-	size_t index_capacity;
 	int rc; /* Set by a function that fails. */
 };
 
@@ -95,10 +93,8 @@ MUST_USE int windows_run_costly(struct range_call *call, struct column *out, win
 
 /* Finds call->drops. Returns 0 or ERR_LIMIT. */
 MUST_USE int range_find_drops(struct range_call *call);
-/* Room for 'count' values in call->scratch; NULL with call->rc set when the budget is spent. */
-double *range_scratch(struct range_call *call, size_t count);
-/* Likewise in call->indexes. */
-uint32_t *range_indexes(struct range_call *call, size_t count);
+/* Room for 'size' bytes in call->scratch; NULL with call->rc set when the budget is spent. */
+void *range_scratch(struct range_call *call, size_t size);
 
 range_run_fn rate_run, increase_run, delta_run, irate_run, idelta_run;
 range_run_fn resets_run, changes_run;

@@ -401,7 +401,7 @@ static const struct definition {
 };
 
 static bool is_same(double a, double b) {
-	return a == b || (isnan(a) && isnan(b));
+	return double_bits(a) == double_bits(b) || (isnan(a) && isnan(b));
 }
 
 static void check_steps(const struct fixture *f, const struct definition *definition,

@@ -222,7 +222,7 @@ static inline __attribute__((always_inline)) int count_run(
 	struct range_call *call, struct column *out, differs_fn *differs) {
 	const double *values = call->samples->values;
 	size_t steps = call->grid->count;
-	uint32_t *counts = range_indexes(call, call->samples->count);
+	uint32_t *counts = range_scratch(call, call->samples->count * sizeof(uint32_t));
 	uint32_t count = 0;
 
 	if (!counts) {

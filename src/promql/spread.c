@@ -20,8 +20,8 @@ struct spread {
 	size_t capacity;
 	bool is_done;
 	size_t next;
-	double *values; /* Of one group and step. */
-	size_t value_capacity;
+	int64_t *keys; /* Of one group and step, with room for as many again. */
+	size_t key_capacity;
 };
 
 static void check_param(const struct spread *spread) {
@@ -84,19 +84,19 @@ static int read_input(struct spread *spread) {
 	return rc;
 }
 
-static int alloc_values(struct spread *spread, size_t count) {
-	if (count <= spread->value_capacity) {
+static int alloc_keys(struct spread *spread, size_t count) {
+	if (count <= spread->key_capacity) {
 		return 0;
 	}
-	spread->values = EVAL_NEW(spread->ev, double, count);
-	spread->value_capacity = spread->values ? count : 0;
-	return spread->values ? 0 : ERR_LIMIT;
+	spread->keys = EVAL_NEW(spread->ev, int64_t, 2 * count);
+	spread->key_capacity = spread->keys ? count : 0;
+	return spread->keys ? 0 : ERR_LIMIT;
 }
 
 static int finish_group(
 	struct spread *spread, const struct column_list *members, struct column *out) {
 	size_t steps = spread->grid->count;
-	int rc = alloc_values(spread, members->count);
+	int rc = alloc_keys(spread, members->count);
 
 	rc = rc < 0 ? rc : eval_column_build(spread->ev, steps, out);
 	rc = rc < 0 ? rc : eval_hold(spread->ev, steps);
@@ -105,12 +105,12 @@ static int finish_group(
 
 		for (size_t k = 0; k < members->count; k++) {
 			if (present_get(members->items[k].present, i)) {
-				spread->values[count++] = members->items[k].values[i];
+				spread->keys[count++] = quantile_key(members->items[k].values[i]);
 			}
 		}
 		if (count > 0) {
-			out->values[i] =
-				quantile_of(spread->param.values[i], spread->values, count);
+			out->values[i] = quantile_of(spread->param.values[i], spread->keys,
+				spread->keys + spread->key_capacity, count);
 			present_set(out->present, i);
 		}
 		rc = eval_work(spread->ev, members->count);
