@@ -6,9 +6,7 @@
  * once, and what lies after it is folded forwards as it comes. When the cut has left the window,
  * the window's end is the next one.
  */
-#include "promql/range.h"
-
-#define ALWAYS_INLINE inline __attribute__((always_inline))
+#include "promql/lanes.h"
 
 /* The one of two neighbours that stands for both. NaN yields to anything that comes after it, and
  * to numbers before it; of equals the first stays. */
