@@ -41,6 +41,8 @@ struct lane_group {
 	size_t common;               /* The least count; what a lane has beyond it is a tail. */
 };
 
+typedef double kahan_pair __attribute__((vector_size(16)));
+
 /* A value of each lane. */
 struct eight {
 	kahan_lanes a;
@@ -74,10 +76,18 @@ static inline void lanes_fill(struct lane_group *group) {
 	}
 }
 
+static ALWAYS_INLINE void lanes_take_four(
+	const double *const *values, size_t at, kahan_lanes *out) {
+	kahan_pair low = { values[0][at], values[1][at] };
+	kahan_pair high = { values[2][at], values[3][at] };
+
+	*out = __builtin_shufflevector(low, high, 0, 1, 2, 3);
+}
+
 /* The sample 'at' of each window. */
 static ALWAYS_INLINE void lanes_take(const double *const *values, size_t at, struct eight *out) {
-	out->a = (kahan_lanes){ values[0][at], values[1][at], values[2][at], values[3][at] };
-	out->b = (kahan_lanes){ values[4][at], values[5][at], values[6][at], values[7][at] };
+	lanes_take_four(values, at, &out->a);
+	lanes_take_four(values + 4, at, &out->b);
 }
 
 /* What rounding takes from a sum is found by Knuth's operations, which need not know the greater
@@ -87,6 +97,16 @@ static ALWAYS_INLINE void lanes_add_four(
 	kahan_lanes old = *sum;
 	kahan_lanes new = old + *value;
 	kahan_lanes gained = new - old;
+
+	*rest += (old - (new - gained)) + (*value - gained);
+	*sum = new;
+}
+
+static ALWAYS_INLINE void lanes_add_two(
+	kahan_pair *sum, kahan_pair *rest, const kahan_pair *value) {
+	kahan_pair old = *sum;
+	kahan_pair new = old + *value;
+	kahan_pair gained = new - old;
 
 	*rest += (old - (new - gained)) + (*value - gained);
 	*sum = new;

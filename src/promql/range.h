@@ -13,6 +13,7 @@
 #define RANGE_ARGS_MAX 2
 
 struct extrapolation;
+struct trend;
 
 /* A function's run over one series. */
 struct range_call {
@@ -23,6 +24,7 @@ struct range_call {
 	struct windows windows;     /* Of these samples. */
 	struct extrapolation *plan; /* rate.c's, of the windows of this version. */
 	uint64_t plan_version;
+	struct trend *trend;                /* regression.c's. */
 	const double *args[RANGE_ARGS_MAX]; /* At each step. */
 	uint32_t position;                  /* Of the first argument, for notes. */
 	/* Where a value is lower than the one before it, for functions of counters. */
