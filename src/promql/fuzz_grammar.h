@@ -166,9 +166,23 @@ static inline void make_matching(struct query *query, bool is_set) {
 	}
 }
 
+/* Now and then what was added from 'start' to 'end', which is evaluated once then. */
+static inline void make_right(struct query *query, size_t depth, size_t start, size_t end) {
+	AUTO(buf_deinit) struct buf left = { 0 };
+
+	if (take(query->choices) % 8 != 1) {
+		make_vector(query, depth);
+		return;
+	}
+	buf_add_str(&left, str_from(str_first(buf_str(&query->text), end), start));
+	buf_add_str(&query->text, buf_str(&left));
+}
+
 static inline void make_binary(struct query *query, size_t depth) {
 	static const char *const sets[] = { " and ", " or ", " unless " };
 	uint8_t kind = take(query->choices) % 4;
+	size_t start = query->text.len;
+	size_t end;
 
 	query->regroups = true;
 	if (kind == 0) {
@@ -176,6 +190,7 @@ static inline void make_binary(struct query *query, size_t depth) {
 	} else {
 		make_vector(query, depth - 1);
 	}
+	end = query->text.len;
 	if (kind == 3) {
 		add(query, PICK(query->choices, sets));
 	} else {
@@ -186,8 +201,10 @@ static inline void make_binary(struct query *query, size_t depth) {
 	}
 	if (kind == 1) {
 		make_scalar(query, depth - 1);
-	} else {
+	} else if (kind == 0) {
 		make_vector(query, depth - 1);
+	} else {
+		make_right(query, depth - 1, start, end);
 	}
 }
 

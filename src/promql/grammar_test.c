@@ -4,6 +4,7 @@
 
 #include "promql/function.h"
 #include "promql/parse.h"
+#include "promql/print.h"
 
 #include "base/rand.h"
 #include "base/test.h"
@@ -21,6 +22,7 @@ struct reached {
 	bool ats[AT_END + 1];
 	bool durations[DURATION_MAX_OF + 1];
 	bool anchored, smoothed, offset, by, without, on, ignoring, include, fill_left, fill_right;
+	bool repeats;
 };
 
 static void see_duration(struct reached *reached, const struct duration_expr *expr) {
@@ -37,10 +39,21 @@ static void see_shift(struct reached *reached, const struct time_shift *shift) {
 	see_duration(reached, shift->offset.expr);
 }
 
+static bool prints_the_same(const struct expr *a, const struct expr *b) {
+	AUTO(buf_deinit) struct buf text_a = { 0 };
+	AUTO(buf_deinit) struct buf text_b = { 0 };
+
+	expr_print(a, &text_a);
+	expr_print(b, &text_b);
+	return str_equal(buf_str(&text_a), buf_str(&text_b));
+}
+
 static void see_binary(struct reached *reached, const struct expr *expr) {
 	const struct vector_matching *matching = expr->u.binary.matching;
 
 	reached->operators[expr->u.binary.op] = true;
+	reached->repeats |= expr->u.binary.left->kind == EXPR_AGGREGATE &&
+			    prints_the_same(expr->u.binary.left, expr->u.binary.right);
 	reached->bools[expr->u.binary.op] |= expr->u.binary.is_bool;
 	if (matching) {
 		reached->cards[matching->card] = true;
@@ -165,6 +178,7 @@ static void the_grammar_reaches_every_modifier(void **state UNUSED) {
 	}
 	assert_true(reached.anchored && reached.smoothed && reached.offset);
 	assert_true(reached.by && reached.without && reached.on && reached.ignoring);
+	assert_true(reached.repeats);
 	assert_true(reached.include && reached.fill_left && reached.fill_right);
 }
 
