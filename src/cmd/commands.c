@@ -28,6 +28,8 @@ static const struct command *const commands[] = {
 	&trust_sign_command,
 	&trust_keep_command,
 	&trust_inspect_command,
+	&trust_bundle_command,
+	&trust_rotate_issuer_command,
 	&demo_command,
 	&demo_status_command,
 	&demo_restart_command,

@@ -11,5 +11,7 @@ extern const struct command trust_issuer_command;
 extern const struct command trust_sign_command;
 extern const struct command trust_keep_command;
 extern const struct command trust_inspect_command;
+extern const struct command trust_bundle_command;
+extern const struct command trust_rotate_issuer_command;
 
 #endif

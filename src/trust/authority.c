@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/rand.h"
+#include "trust/bundle.h"
 #include "trust/identity.h"
 #include "trust/x509.h"
 
@@ -247,6 +248,68 @@ int authority_new_issuer(const struct authority *anchor, struct str cluster, int
 	buf_add_str(&issuer->anchors, buf_str(&anchor->anchors));
 	*out = issuer;
 	return 0;
+}
+
+/* The cluster of an issuer in the anchor's mesh; empty if it is in another. */
+static struct str cluster_of(const struct authority *issuer, const struct authority *anchor) {
+	struct str domain = str_of(issuer->domain);
+	struct str mesh = str_of(anchor->domain);
+	if (!str_ends(domain, mesh) || domain.len < mesh.len + 2) {
+		return STR_EMPTY;
+	}
+	struct str cluster = str_first(domain, domain.len - mesh.len - 1);
+	return dns_label_is_valid(cluster) && domain.ptr[cluster.len] == '.' ? cluster : STR_EMPTY;
+}
+
+static int check_predecessor(const struct authority *anchor, const struct authority *old,
+	const char *directory, struct err *err) {
+	if (!old->is_issuer) {
+		return err_set(
+			err, ERR_DENIED, "%s holds a trust anchor, not an issuer", directory);
+	}
+	if (cluster_of(old, anchor).len == 0) {
+		return err_set(err, ERR_DENIED,
+			"the issuer in %s is for %s, which is not a cluster of the anchor's mesh, "
+			"%s",
+			directory, old->domain, anchor->domain);
+	}
+	struct trust_facts facts;
+	int rc = trust_facts_read(buf_str(&old->chain), buf_str(&old->anchors), &facts, err);
+	if (rc < 0) {
+		return err_wrap(err, rc, "%s/ca.crt", directory);
+	}
+	char digest[ANCHOR_DIGEST_LEN + 1];
+	x509_digest(anchor->certificate, digest);
+	if (!trust_facts_believe(&facts, digest)) {
+		return err_set(err, ERR_DENIED,
+			"%s/ca.crt does not hold the anchor %s, so nobody who was given it would "
+			"believe the new issuer; add it there with atoll trust bundle first, or "
+			"see atoll trust rotate-anchor",
+			directory, digest);
+	}
+	return 0;
+}
+
+int authority_new_successor(const struct authority *anchor, const char *directory,
+	int64_t lifetime_ms, const struct clock *clock, struct authority **out, struct err *err) {
+	struct authority *old = NULL;
+	struct authority *issuer = NULL;
+	int rc = authority_load(directory, &old, err);
+	if (rc < 0) {
+		return rc;
+	}
+	rc = check_predecessor(anchor, old, directory, err);
+	if (rc == 0) {
+		rc = authority_new_issuer(
+			anchor, cluster_of(old, anchor), lifetime_ms, clock, &issuer, err);
+	}
+	if (rc == 0) {
+		buf_reset(&issuer->anchors);
+		buf_add_str(&issuer->anchors, buf_str(&old->anchors));
+		*out = issuer;
+	}
+	authority_free(old);
+	return rc;
 }
 
 static int leaf_identity(const struct authority *issuer, const struct leaf_request *request,

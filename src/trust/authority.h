@@ -68,6 +68,16 @@ MUST_USE int authority_new_issuer(const struct authority *anchor, struct str clu
 	int64_t lifetime_ms, const struct clock *clock, struct authority **out, struct err *err);
 
 /*
+ * Makes an issuer to take the place of the one in 'directory': a new key for the same cluster under
+ * 'anchor', which may be another than before. What the directory believes (ca.crt) goes over to it,
+ * and 'anchor' must be among it: else leaves of the new issuer would not be believed. The old one
+ * may have expired. Writes nothing. Returns 0, ERR_DENIED, or as authority_load and
+ * authority_new_issuer.
+ */
+MUST_USE int authority_new_successor(const struct authority *anchor, const char *directory,
+	int64_t lifetime_ms, const struct clock *clock, struct authority **out, struct err *err);
+
+/*
  * Reads an authority from its directory. Returns 0, ERR_IO, ERR_INVAL (malformed; key and
  * certificate do not belong together) or ERR_DENIED (not a certificate authority).
  */

@@ -325,6 +325,71 @@ static void openssl_s_own_tool_verifies_our_chains(void **state) {
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
+static void an_issuer_has_a_successor_that_believes_what_it_did(void **state) {
+	(void)state;
+	struct authority *anchor = make_anchor();
+	struct authority *old = make_issuer(anchor, "west");
+	struct authority *successor = NULL;
+	AUTO(credentials_deinit) struct credentials leaf = { 0 };
+	AUTO(credentials_deinit) struct credentials before = { 0 };
+	struct err err = { 0 };
+	char name[256];
+	assert_ok(authority_save(old, path_of("issuer"), &err), err);
+	assert_ok(credentials_load(path_of("issuer"), &before, &err), err);
+	assert_ok(authority_new_successor(
+			  anchor, path_of("issuer"), HOUR_MS, &test_clock, &successor, &err),
+		err);
+	assert_true(str_equal(authority_domain(successor), STR("west.mesh")));
+	assert_int_equal(authority_not_after_ms(successor), NOW_MS + HOUR_MS);
+	assert_ok(authority_sign(successor, &gateway, &test_clock, &leaf, &err), err);
+	assert_ok(trust_verify_pem(buf_str(&leaf.chain), buf_str(&before.anchors), NOW_MS, true,
+			  name, sizeof(name), &err),
+		err);
+	authority_free(successor);
+	authority_free(old);
+	authority_free(anchor);
+}
+
+static void no_successor_under_an_anchor_that_is_not_believed(void **state) {
+	(void)state;
+	struct authority *anchor = make_anchor();
+	struct authority *stranger = make_anchor();
+	struct authority *old = make_issuer(anchor, "west");
+	struct authority *successor = NULL;
+	struct err err = { 0 };
+	assert_ok(authority_save(old, path_of("issuer"), &err), err);
+	assert_int_equal(authority_new_successor(
+				 stranger, path_of("issuer"), 0, &test_clock, &successor, &err),
+		ERR_DENIED);
+	assert_non_null(strstr(err.text, "/issuer/ca.crt does not hold the anchor "));
+	assert_ok(authority_save(anchor, path_of("anchor"), &err), err);
+	assert_int_equal(authority_new_successor(
+				 anchor, path_of("anchor"), 0, &test_clock, &successor, &err),
+		ERR_DENIED);
+	assert_non_null(strstr(err.text, "holds a trust anchor, not an issuer"));
+	authority_free(old);
+	authority_free(stranger);
+	authority_free(anchor);
+}
+
+static void no_successor_in_another_mesh(void **state) {
+	(void)state;
+	struct authority *anchor = make_anchor();
+	struct authority *old = make_issuer(anchor, "west");
+	struct authority *elsewhere = NULL;
+	struct authority *successor = NULL;
+	struct err err = { 0 };
+	assert_ok(authority_new_anchor(STR("mesh.other"), 0, &test_clock, &elsewhere, &err), err);
+	assert_ok(authority_save(old, path_of("issuer"), &err), err);
+	assert_int_equal(authority_new_successor(
+				 elsewhere, path_of("issuer"), 0, &test_clock, &successor, &err),
+		ERR_DENIED);
+	assert_non_null(strstr(err.text, "is not a cluster of the anchor's mesh, mesh.other"));
+	authority_free(elsewhere);
+	authority_free(old);
+	authority_free(anchor);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(a_signed_leaf_is_believed),
@@ -336,6 +401,9 @@ int main(void) {
 		IN_FOLDER(keys_on_disk_are_the_owners_alone),
 		IN_FOLDER(an_authority_survives_being_saved),
 		IN_FOLDER(a_leaf_is_no_authority),
+		IN_FOLDER(an_issuer_has_a_successor_that_believes_what_it_did),
+		IN_FOLDER(no_successor_under_an_anchor_that_is_not_believed),
+		IN_FOLDER(no_successor_in_another_mesh),
 		IN_FOLDER(a_key_of_another_certificate_is_found_out),
 		IN_FOLDER(replacing_credentials_leaves_no_old_ones),
 		IN_FOLDER(bundles_compare_by_digest_in_any_order),

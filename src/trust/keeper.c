@@ -1,9 +1,11 @@
 #include "trust/keeper.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/rand.h"
+#include "io/watch.h"
 #include "trust/authority.h"
 #include "trust/certificate.h"
 #include "trust/identity.h"
@@ -28,6 +30,7 @@ struct keeper {
 	struct loop *loop;
 	struct rand rand;
 	char *issuer_directory;
+	struct watch *watch; /* Of the issuer's directory. */
 	int64_t lifetime_ms;
 	struct leaf *leaves;
 	size_t leaf_count;
@@ -38,12 +41,42 @@ struct leaf_state {
 	char identity[IDENTITY_LEN_MAX + 1];
 	int64_t due_ms; /* When to renew. */
 	int64_t not_after_ms;
+	uint64_t origin; /* Of whom it is; see hash_origin. */
 };
 
 static char *copy_text(const char *text) {
 	char *copy = strdup(text);
 	CHECK(copy);
 	return copy;
+}
+
+/* The certificate at one place of a chain. */
+struct place {
+	size_t index;
+	size_t count; /* Certificates seen. */
+	uint64_t hash;
+};
+
+static void hash_place(void *context, struct str der) {
+	struct place *place = context;
+	if (place->count++ == place->index) {
+		place->hash = hash_str(der, 1);
+	}
+}
+
+/*
+ * Digests the issuer's certificate, 'index' in the chain, and the anchors. A leaf's is the same as
+ * its issuer's for as long as it is of that issuer and believes what that does.
+ */
+static int hash_origin(
+	const struct credentials *credentials, size_t index, uint64_t *out, struct err *err) {
+	struct place place = { .index = index };
+	int count = certificates_walk(buf_str(&credentials->chain), hash_place, &place, err);
+	if (count < 0) {
+		return count;
+	}
+	*out = hash_str(buf_str(&credentials->anchors), place.hash);
+	return 0;
 }
 
 static int read_leaf(const struct leaf *leaf, struct leaf_state *out, struct err *err) {
@@ -56,6 +89,9 @@ static int read_leaf(const struct leaf *leaf, struct leaf_state *out, struct err
 	rc = x509_parse_pem(buf_str(&credentials.chain), &certificate, err);
 	if (rc == 0) {
 		rc = x509_only_dns_name(certificate, out->identity, sizeof(out->identity), err);
+	}
+	if (rc == 0) {
+		rc = hash_origin(&credentials, 1, &out->origin, err);
 	}
 	if (rc < 0) {
 		return err_wrap(err, rc, "%s/tls.crt", leaf->directory);
@@ -113,6 +149,15 @@ static int renew(const struct leaf *leaf, const struct leaf_state *state, struct
 	return rc < 0 ? rc : credentials_save(leaf->directory, &credentials, err);
 }
 
+/* Whether the leaf is of another issuer than stands in its directory now, or believes others. An
+ * issuer that cannot be read is found out when the leaf is due. */
+static bool is_astray(const struct leaf *leaf, const struct leaf_state *state) {
+	AUTO(credentials_deinit) struct credentials issuer = { 0 };
+	uint64_t origin = 0;
+	return credentials_load(leaf->keeper->issuer_directory, &issuer, NULL) == 0 &&
+	       hash_origin(&issuer, 0, &origin, NULL) == 0 && origin != state->origin;
+}
+
 /* Renews the leaf if it is due. Returns when to look again, in ms from now, or a negative code. */
 static int64_t look(struct leaf *leaf, struct err *err) {
 	struct leaf_state state;
@@ -121,7 +166,7 @@ static int64_t look(struct leaf *leaf, struct err *err) {
 		return rc;
 	}
 	int64_t now_ms = clock_now_ms(loop_clock(leaf->keeper->loop));
-	if (now_ms >= state.due_ms) {
+	if (now_ms >= state.due_ms || is_astray(leaf, &state)) {
 		rc = renew(leaf, &state, err);
 		if (rc == 0) {
 			rc = read_leaf(leaf, &state, err);
@@ -149,6 +194,14 @@ static void on_timer(struct timer *timer) {
 		wait_ms = RETRY_MS_MIN + (int64_t)rand_below(&keeper->rand, spread);
 	}
 	loop_timer_after_ms(keeper->loop, timer, wait_ms < LOOK_MS_MAX ? wait_ms : LOOK_MS_MAX);
+}
+
+/* Another issuer, or other anchors: every leaf is looked at now. */
+static void on_issuer_change(void *context) {
+	struct keeper *keeper = context;
+	for (size_t i = 0; i < keeper->leaf_count; i++) {
+		loop_timer_after_ms(keeper->loop, &keeper->leaves[i].timer, 0);
+	}
 }
 
 /* A start with a directory that can never work is a mistake to be told at once. */
@@ -202,6 +255,7 @@ int keeper_start(struct loop *loop, const struct keeper_options *options, struct
 		keeper_stop(keeper);
 		return rc;
 	}
+	keeper->watch = watch_start(loop, keeper->issuer_directory, 0, on_issuer_change, keeper);
 	*out = keeper;
 	return 0;
 }
@@ -209,6 +263,9 @@ int keeper_start(struct loop *loop, const struct keeper_options *options, struct
 void keeper_stop(struct keeper *keeper) {
 	if (!keeper) {
 		return;
+	}
+	if (keeper->watch) {
+		watch_stop(keeper->watch);
 	}
 	for (size_t i = 0; i < keeper->leaf_count; i++) {
 		loop_timer_clear(keeper->loop, &keeper->leaves[i].timer);

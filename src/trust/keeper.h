@@ -4,8 +4,9 @@
  * Each leaf is a directory as trust/authority.h writes it. At two thirds of its lifetime (less some
  * jitter) a new key and certificate for the same name replace it; whoever presents it notices
  * (trust/identity.h) and needs no restart. A renewal that fails is tried again within a minute for
- * as long as it takes, also after the leaf has expired. Issuer and leaves are read anew each time,
- * so a replaced issuer is used from the next renewal on.
+ * as long as it takes, also after the leaf has expired. Issuer and leaves are read anew each time.
+ * The issuer's directory is watched: when another issuer or other anchors (ca.crt) appear there,
+ * all leaves are renewed at once, and so they are at the start if they are not of this issuer.
  *
  * Owned by one loop, on whose clock it is. Signing takes well under a millisecond.
  */

@@ -1,5 +1,6 @@
 #include "trust/keeper.h"
 
+#include "trust/bundle.h"
 #include "trust/certificate.h"
 #include "trust/test_folder.h"
 
@@ -99,6 +100,55 @@ static void short_lives_are_kept_too(void **state) {
 	folder_deinit(&folder);
 }
 
+/* A watch would see it too, but not on a clock of the test's own. */
+static void leaves_follow_a_new_issuer_at_once(void **state) {
+	(void)state;
+	struct folder folder;
+	struct authority *successor = NULL;
+	struct err err = { 0 };
+	folder_init(&folder);
+	struct keeper *keeper = start(&folder, 0);
+	struct certificate_info first = read_leaf(&folder);
+	assert_ok(authority_new_successor(folder.anchor, folder_path(&folder, "issuer"), 0,
+			  &folder.clock, &successor, &err),
+		err);
+	assert_ok(authority_save(successor, folder_path(&folder, "issuer"), &err), err);
+	folder_pass(&folder, 61 * MS_PER_S);
+	struct certificate_info second = read_leaf(&folder);
+	assert_string_not_equal(second.digest, first.digest);
+	folder_pass(&folder, 61 * MS_PER_S);
+	assert_string_equal(read_leaf(&folder).digest, second.digest);
+	keeper_stop(keeper);
+	authority_free(successor);
+	folder_deinit(&folder);
+}
+
+static void leaves_follow_their_issuers_anchors(void **state) {
+	(void)state;
+	struct folder folder;
+	struct authority *other = NULL;
+	AUTO(credentials_deinit) struct credentials anchor = { 0 };
+	AUTO(credentials_deinit) struct credentials leaf = { 0 };
+	struct trust_facts facts;
+	struct err err = { 0 };
+	folder_init(&folder);
+	struct keeper *keeper = start(&folder, 0);
+	assert_ok(authority_new_anchor(STR("mesh"), 0, &folder.clock, &other, &err), err);
+	assert_ok(authority_save(other, folder_path(&folder, "other"), &err), err);
+	assert_ok(credentials_load(folder_path(&folder, "other"), &anchor, &err), err);
+	assert_int_equal(
+		bundle_install(folder_path(&folder, "issuer"), buf_str(&anchor.chain), false, &err),
+		1);
+	folder_pass(&folder, 61 * MS_PER_S);
+	assert_ok(credentials_load(folder_path(&folder, "leaf"), &leaf, &err), err);
+	assert_ok(
+		trust_facts_read(buf_str(&leaf.chain), buf_str(&leaf.anchors), &facts, &err), err);
+	assert_int_equal(facts.anchor_count, 2);
+	keeper_stop(keeper);
+	authority_free(other);
+	folder_deinit(&folder);
+}
+
 /* Also before anything is due. */
 static void another_clusters_leaf_is_refused(void **state) {
 	(void)state;
@@ -133,6 +183,8 @@ int main(void) {
 		TEST(an_expired_leaf_is_renewed_at_once),
 		TEST(a_renewal_that_fails_is_tried_again_soon),
 		TEST(short_lives_are_kept_too),
+		TEST(leaves_follow_a_new_issuer_at_once),
+		TEST(leaves_follow_their_issuers_anchors),
 		TEST(another_clusters_leaf_is_refused),
 	};
 	return TEST_RUN(tests);

@@ -135,6 +135,16 @@ void x509_digest(const X509 *certificate, char out[65]) {
 	}
 }
 
+bool x509_is_signed_by(X509 *certificate, X509 *authority) {
+	EVP_PKEY *key = X509_get0_pubkey(authority);
+	bool is_signed = key &&
+			 X509_NAME_cmp(X509_get_issuer_name(certificate),
+				 X509_get_subject_name(authority)) == 0 &&
+			 X509_verify(certificate, key) == 1;
+	ERR_clear_error();
+	return is_signed;
+}
+
 static struct str ia5_text(const ASN1_IA5STRING *text) {
 	return (struct str){ (const char *)ASN1_STRING_get0_data(text),
 		(size_t)ASN1_STRING_length(text) };

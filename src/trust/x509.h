@@ -42,6 +42,9 @@ void x509_organization(const X509 *certificate, char *out, size_t size);
 /* SHA-256 of the DER, in lower-case hex. */
 void x509_digest(const X509 *certificate, char out[65]);
 
+/* Whether the key of 'authority', which the certificate names as its issuer, signed it. */
+bool x509_is_signed_by(X509 *certificate, X509 *authority);
+
 /*
  * The one DNS name of a certificate. Returns 0, or ERR_INVAL with what is wrong: none, several, a
  * name of another kind beside it, a wildcard, bytes that are no name.
