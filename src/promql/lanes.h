@@ -39,6 +39,7 @@ struct lane_group {
 	struct span spans[LANES];
 	const double *values[LANES]; /* Where they begin. */
 	size_t common;               /* The least count; what a lane has beyond it is a tail. */
+	bool is_dense;               /* Each begins one sample after the one before. */
 };
 
 typedef double kahan_pair __attribute__((vector_size(16)));
@@ -69,10 +70,14 @@ static inline void lanes_add_window(
 
 /* To be called before the lanes are used. */
 static inline void lanes_fill(struct lane_group *group) {
+	group->is_dense = group->used == LANES;
 	for (size_t i = group->used; i < LANES; i++) {
 		group->counts[i] = group->counts[0];
 		group->spans[i] = group->spans[0];
 		group->values[i] = group->values[0];
+	}
+	for (size_t i = 1; group->is_dense && i < LANES; i++) {
+		group->is_dense = group->values[i] == group->values[0] + i;
 	}
 }
 
@@ -85,7 +90,13 @@ static ALWAYS_INLINE void lanes_take_four(
 }
 
 /* The sample 'at' of each window. */
-static ALWAYS_INLINE void lanes_take(const double *const *values, size_t at, struct eight *out) {
+static ALWAYS_INLINE void lanes_take(
+	const double *const *values, size_t at, bool is_dense, struct eight *out) {
+	if (is_dense) {
+		memcpy(&out->a, values[0] + at, sizeof(out->a));
+		memcpy(&out->b, values[0] + at + 4, sizeof(out->b));
+		return;
+	}
 	lanes_take_four(values, at, &out->a);
 	lanes_take_four(values + 4, at, &out->b);
 }

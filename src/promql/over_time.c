@@ -87,23 +87,24 @@ static bool stddev_window(
 }
 
 /* The sum of each window's first 'common' values. */
-static ALWAYS_INLINE void add_group(const struct lane_group *group, struct kahan *out) {
+static ALWAYS_INLINE void add_group(
+	const struct lane_group *group, bool is_dense, struct kahan *out) {
 	struct eight_sums sums = { 0 };
 	struct eight value = { 0 };
 
 	for (size_t i = 0; i < group->common; i++) {
-		lanes_take(group->values, i, &value);
+		lanes_take(group->values, i, is_dense, &value);
 		lanes_add(&sums, &value);
 	}
 	lanes_get(&sums, out);
 }
 
 WIDE static void add_group_wide(const struct lane_group *group, struct kahan *out) {
-	add_group(group, out);
+	group->is_dense ? add_group(group, true, out) : add_group(group, false, out);
 }
 
 static void add_group_narrow(const struct lane_group *group, struct kahan *out) {
-	add_group(group, out);
+	group->is_dense ? add_group(group, true, out) : add_group(group, false, out);
 }
 
 static void add_windows(const struct lane_group *group, struct kahan *out) {
@@ -178,7 +179,7 @@ static ALWAYS_INLINE void vary_four(const kahan_lanes *value, const kahan_lanes 
 }
 
 static ALWAYS_INLINE void vary_group(
-	const struct lane_group *group, struct kahan *means, struct kahan *squares) {
+	const struct lane_group *group, bool is_dense, struct kahan *means, struct kahan *squares) {
 	struct eight_sums mean = { 0 };
 	struct eight_sums square = { 0 };
 	kahan_lanes count = { 0 };
@@ -186,7 +187,7 @@ static ALWAYS_INLINE void vary_group(
 
 	for (size_t i = 0; i < group->common; i++) {
 		count += 1;
-		lanes_take(group->values, i, &value);
+		lanes_take(group->values, i, is_dense, &value);
 		vary_four(
 			&value.a, &count, &mean.sum.a, &mean.rest.a, &square.sum.a, &square.rest.a);
 		vary_four(
@@ -198,12 +199,14 @@ static ALWAYS_INLINE void vary_group(
 
 WIDE static void vary_group_wide(
 	const struct lane_group *group, struct kahan *means, struct kahan *squares) {
-	vary_group(group, means, squares);
+	group->is_dense ? vary_group(group, true, means, squares)
+			: vary_group(group, false, means, squares);
 }
 
 static void vary_group_narrow(
 	const struct lane_group *group, struct kahan *means, struct kahan *squares) {
-	vary_group(group, means, squares);
+	group->is_dense ? vary_group(group, true, means, squares)
+			: vary_group(group, false, means, squares);
 }
 
 static uint32_t stdvar_lanes(

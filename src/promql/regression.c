@@ -1,10 +1,8 @@
 /*
- * Trends over a window: least squares, and double exponential smoothing.
+ * Trends over a window: least squares.
  */
 #include "promql/lanes.h"
 #include "promql/number.h"
-
-#include "base/check.h"
 
 struct line {
 	double slope;
@@ -17,12 +15,17 @@ struct line_sums {
 	double x;
 	double y;
 	double xy;
-	double xx;
+	double width; /* How far the places are apart: the sum of x * x, less that of the mean. */
 };
 
-static struct line line_of(const struct line_sums *sums) {
+static ALWAYS_INLINE struct line_sums line_sums_of(
+	double n, double x, double y, double xy, double xx) {
+	return (struct line_sums){ n, x, y, xy, xx - x * x / n };
+}
+
+static ALWAYS_INLINE struct line line_of(const struct line_sums *sums) {
 	double n = sums->n;
-	double slope = (sums->xy - sums->x * sums->y / n) / (sums->xx - sums->x * sums->x / n);
+	double slope = (sums->xy - sums->x * sums->y / n) / sums->width;
 
 	return (struct line){ slope, sums->y / n - slope * sums->x / n };
 }
@@ -62,8 +65,8 @@ static void add_plain(const struct window *window, int64_t zero_ms, struct line_
 		xy_sum = kahan_add(xy_sum, x * y);
 		xx_sum = kahan_add(xx_sum, x * x);
 	}
-	*out = (struct line_sums){ (double)window->count, kahan_get(&x_sum), kahan_get(&y_sum),
-		kahan_get(&xy_sum), kahan_get(&xx_sum) };
+	*out = line_sums_of((double)window->count, kahan_get(&x_sum), kahan_get(&y_sum),
+		kahan_get(&xy_sum), kahan_get(&xx_sum));
 }
 
 /* The same, with two sums at once. Returns false for what lanes cannot do. */
@@ -83,8 +86,8 @@ static bool add_pairs(const struct window *window, int64_t zero_ms, struct line_
 	}
 	sums += rests;
 	product_sums += product_rests;
-	*out = (struct line_sums){ (double)window->count, sums[0], sums[1], product_sums[1],
-		product_sums[0] };
+	*out = line_sums_of(
+		(double)window->count, sums[0], sums[1], product_sums[1], product_sums[0]);
 	return isfinite(out->y) && isfinite(out->xy);
 }
 
@@ -123,7 +126,7 @@ static bool predict_window(struct range_call *call, const struct window *window,
 
 /*
  * The places on the time axis, in seconds, of samples that come 'gap_ms' after one another, and the
- * sums of the places up to each and of their squares. Most windows of most series are so, and what
+ * sums of the places up to each and their widths. Most windows of most series are so, and what
  * they have in common is worked out once.
  */
 struct ladder {
@@ -133,7 +136,7 @@ struct ladder {
 	size_t capacity;
 	double *xs;
 	double *x_sums;
-	double *xx_sums;
+	double *widths;
 	struct kahan x_sum;
 	struct kahan xx_sum;
 };
@@ -159,7 +162,7 @@ static int grow_ladder(struct eval *ev, struct ladder *ladder, size_t count) {
 	ladder->capacity = capacity;
 	ladder->xs = xs;
 	ladder->x_sums = xs + capacity;
-	ladder->xx_sums = xs + 2 * capacity;
+	ladder->widths = xs + 2 * capacity;
 	ladder->count = 0;
 	return 0;
 }
@@ -188,7 +191,9 @@ static int update_ladder(
 		ladder->xx_sum = kahan_add(ladder->xx_sum, x * x);
 		ladder->xs[ladder->count] = x;
 		ladder->x_sums[ladder->count] = kahan_get(&ladder->x_sum);
-		ladder->xx_sums[ladder->count] = kahan_get(&ladder->xx_sum);
+		ladder->widths[ladder->count] = line_sums_of((double)(ladder->count + 1),
+			ladder->x_sums[ladder->count], 0, 0, kahan_get(&ladder->xx_sum))
+							.width;
 	}
 	return 0;
 }
@@ -265,14 +270,14 @@ struct group_sums {
 };
 
 /* x * y, and y unless 'has_totals', where the samples' places are all alike. */
-static ALWAYS_INLINE void add_alike(
-	const struct lane_group *group, const double *xs, bool has_totals, struct group_sums *out) {
+static ALWAYS_INLINE void add_alike(const struct lane_group *group, const double *xs,
+	bool has_totals, bool is_dense, struct group_sums *out) {
 	struct eight_sums y_sums = { 0 };
 	struct eight_sums xy_sums = { 0 };
 	struct eight value = { 0 };
 
 	for (size_t i = 0; i < group->common; i++) {
-		lanes_take(group->values, i, &value);
+		lanes_take(group->values, i, is_dense, &value);
 		if (!has_totals) {
 			lanes_add(&y_sums, &value);
 		}
@@ -284,14 +289,25 @@ static ALWAYS_INLINE void add_alike(
 	lanes_get(&xy_sums, out->xy);
 }
 
+static ALWAYS_INLINE void add_alike_any(
+	const struct lane_group *group, const double *xs, bool has_totals, struct group_sums *out) {
+	if (group->is_dense) {
+		has_totals ? add_alike(group, xs, true, true, out)
+			   : add_alike(group, xs, false, true, out);
+	} else {
+		has_totals ? add_alike(group, xs, true, false, out)
+			   : add_alike(group, xs, false, false, out);
+	}
+}
+
 WIDE static void add_alike_wide(
 	const struct lane_group *group, const double *xs, bool has_totals, struct group_sums *out) {
-	has_totals ? add_alike(group, xs, true, out) : add_alike(group, xs, false, out);
+	add_alike_any(group, xs, has_totals, out);
 }
 
 static void add_alike_narrow(
 	const struct lane_group *group, const double *xs, bool has_totals, struct group_sums *out) {
-	has_totals ? add_alike(group, xs, true, out) : add_alike(group, xs, false, out);
+	add_alike_any(group, xs, has_totals, out);
 }
 
 /* As fit_line, where places are whatever they are: in milliseconds, less the zeros. */
@@ -306,8 +322,8 @@ static ALWAYS_INLINE void add_unlike(const struct lane_group *group, const doubl
 	struct eight product;
 
 	for (size_t i = 0; i < group->common; i++) {
-		lanes_take(places, i, &x);
-		lanes_take(group->values, i, &y);
+		lanes_take(places, i, false, &x);
+		lanes_take(group->values, i, false, &y);
 		x.a = (x.a - zeros->a) / 1e3;
 		x.b = (x.b - zeros->b) / 1e3;
 		lanes_add(&x_sums, &x);
@@ -354,7 +370,7 @@ static uint32_t sum_alike(
 		out[i] = (struct line_sums){
 			.n = (double)count,
 			.x = ladder->x_sums[count - 1],
-			.xx = ladder->xx_sums[count - 1],
+			.width = ladder->widths[count - 1],
 			.y = totals ? totals[group->spans[i].high] - totals[group->spans[i].low]
 				    : kahan_get(&sums.y[i]),
 			.xy = kahan_get(&sums.xy[i]),
@@ -390,15 +406,15 @@ static uint32_t sum_unlike(
 			sums.xy[i] = kahan_add(sums.xy[i], x * y);
 			sums.xx[i] = kahan_add(sums.xx[i], x * x);
 		}
-		out[i] = (struct line_sums){ (double)group->counts[i], kahan_get(&sums.x[i]),
-			kahan_get(&sums.y[i]), kahan_get(&sums.xy[i]), kahan_get(&sums.xx[i]) };
+		out[i] = line_sums_of((double)group->counts[i], kahan_get(&sums.x[i]),
+			kahan_get(&sums.y[i]), kahan_get(&sums.xy[i]), kahan_get(&sums.xx[i]));
 		has |= (uint32_t)(isfinite(out[i].y) && isfinite(out[i].xy)) << i;
 	}
 	return has;
 }
 
 /* The lines of a group's windows; returns a bit for each that has one. */
-static uint32_t fit_lanes(
+static ALWAYS_INLINE uint32_t fit_lanes(
 	struct range_call *call, const struct lane_group *group, struct line *out) {
 	struct line_sums sums[LANES];
 	bool is_alike = share_ladder(call, group);
@@ -406,21 +422,19 @@ static uint32_t fit_lanes(
 		       : is_alike   ? sum_alike(call, group, sums)
 				    : sum_unlike(call, group, sums);
 
-	for (size_t i = 0; i < group->used; i++) {
-		if (has >> i & 1U) {
-			out[i] = is_constant(group->values[i], group->counts[i])
-					 ? line_of_constant(group->values[i][0])
-					 : line_of(&sums[i]);
-		}
+	for (size_t i = 0; has != 0 && i < group->used; i++) {
+		out[i] = is_constant(group->values[i], group->counts[i])
+				 ? line_of_constant(group->values[i][0])
+				 : line_of(&sums[i]);
 	}
 	return has;
 }
 
 static uint32_t deriv_lanes(struct range_call *call, const struct lane_group *group, double *out) {
-	struct line lines[LANES] = { 0 };
+	struct line lines[LANES];
 	uint32_t has = fit_lanes(call, group, lines);
 
-	for (size_t i = 0; i < group->used; i++) {
+	for (size_t i = 0; has != 0 && i < group->used; i++) {
 		out[i] = lines[i].slope;
 	}
 	return has;
@@ -428,52 +442,13 @@ static uint32_t deriv_lanes(struct range_call *call, const struct lane_group *gr
 
 static uint32_t predict_lanes(
 	struct range_call *call, const struct lane_group *group, double *out) {
-	struct line lines[LANES] = { 0 };
+	struct line lines[LANES];
 	uint32_t has = fit_lanes(call, group, lines);
 
-	for (size_t i = 0; i < group->used; i++) {
+	for (size_t i = 0; has != 0 && i < group->used; i++) {
 		out[i] = lines[i].slope * call->args[0][group->steps[i]] + lines[i].intercept;
 	}
 	return has;
-}
-
-static bool check_factor(struct range_call *call, const char *name, double factor) {
-	if (factor > 0 && factor < 1) {
-		return true;
-	}
-	if (isnan(factor)) {
-		return true;
-	}
-	call->rc = err_set(call->ev->err, ERR_EXEC,
-		"invalid %s factor. Expected: 0 < %cf < 1, got: %f", name, name[0], factor);
-	return false;
-}
-
-/* Holt's linear method: a smoothed value and a smoothed trend. */
-static bool smoothing_window(struct range_call *call, const struct window *window, double *out) {
-	double sf = call->args[0][window->step];
-	double tf = call->args[1][window->step];
-	double before = 0;
-	double smoothed = window->values[0];
-	double trend;
-
-	if (!check_factor(call, "smoothing", sf) || !check_factor(call, "trend", tf) ||
-		window->count < 2) {
-		return false;
-	}
-	trend = window->values[1] - window->values[0];
-	for (size_t i = 1; i < window->count; i++) {
-		double next;
-
-		if (i > 1) {
-			trend = tf * (smoothed - before) + (1 - tf) * trend;
-		}
-		next = sf * window->values[i] + (1 - sf) * (smoothed + trend);
-		before = smoothed;
-		smoothed = next;
-	}
-	*out = smoothed;
-	return true;
 }
 
 int deriv_run(struct range_call *call, struct column *out) {
@@ -486,8 +461,4 @@ int predict_linear_run(struct range_call *call, struct column *out) {
 	int rc = update_trend(call, false);
 
 	return rc < 0 ? rc : lanes_run(call, out, predict_window, predict_lanes);
-}
-
-int double_exponential_smoothing_run(struct range_call *call, struct column *out) {
-	return windows_run_costly(call, out, smoothing_window);
 }
