@@ -5,9 +5,11 @@
 
 #include "base/log.h"
 #include "cmd/features.h"
+#include "cmd/mirror_flags.h"
 #include "cmd/web.h"
 #include "hub/hub.h"
 #include "io/file.h"
+#include "io/system.h"
 #include "trust/identity.h"
 
 #include <signal.h>
@@ -35,6 +37,7 @@ struct hub_flags {
 	uint64_t query_bytes_max;
 	uint64_t process_bytes_max;
 	struct flag_list features;
+	struct mirror_flags mirror;
 	const char *log_level;
 };
 
@@ -78,6 +81,7 @@ static const struct flag rows[] = {
 	ROW(LIST, features, "enable-feature", "NAME,...", NULL,
 		"Features of Prometheus to switch on, which every cluster asked must have too; may "
 		"be repeated. Unknown ones are logged."),
+	MIRROR_FLAG_ROWS(struct hub_flags, "off"),
 	ROW(TEXT, log_level, "log.level", "LEVEL", "info", "debug, info, warn or error."),
 };
 
@@ -91,6 +95,7 @@ struct hub_process {
 	struct engine *engine;
 	struct trust_identity *identity;
 	struct links *links;
+	struct mirrors *mirrors; /* NULL: off. */
 	struct link_transport transport;
 	struct hub *hub;
 	struct web *web;
@@ -114,6 +119,13 @@ static void on_new_credentials(void *context) {
 	struct hub_process *process = context;
 	if (process->links) {
 		links_retry(process->links);
+	}
+}
+
+static void on_links(void *context) {
+	struct hub_process *process = context;
+	if (process->mirrors) {
+		mirrors_update(process->mirrors);
 	}
 }
 
@@ -144,12 +156,27 @@ static int open_links(struct hub_process *process, struct err *err) {
 	}
 	const struct links_options links = { .directory = flags->links_directory,
 		.tls = trust_identity_slot(process->identity),
-		.metrics = process->metrics };
+		.metrics = process->metrics,
+		.on_change = on_links,
+		.context = process };
 	rc = links_new(process->loop, &links, &process->links, err);
 	if (rc < 0) {
 		return err_wrap(err, rc, "--links.directory");
 	}
 	return flags->links_listen ? listen_for_gateways(process, err) : 0;
+}
+
+static int open_mirrors(struct hub_process *process, struct err *err) {
+	struct mirrors_options options = { .cluster_label = process->flags->cluster_label,
+		.links = process->links,
+		.metrics = process->metrics };
+	int rc = mirror_flags_read(&process->flags->mirror, &options, err);
+	if (rc <= 0) {
+		return rc;
+	}
+	(void)system_raise_file_limit();
+	rc = mirrors_new(process->loop, &options, &process->mirrors, err);
+	return rc < 0 ? err_wrap(err, rc, "--mirror.directory") : 0;
 }
 
 static void make_hub(struct hub_process *process) {
@@ -199,6 +226,9 @@ static int open_web(struct hub_process *process, struct err *err) {
 		return rc;
 	}
 	hub_register(process->hub, web_router(process->web));
+	if (process->mirrors) {
+		mirrors_register(process->mirrors, web_router(process->web));
+	}
 	rc = web_listen(process->web, process->loop, err);
 	if (rc == 0) {
 		web_set_ready(process->web, true);
@@ -241,6 +271,9 @@ static int open_all(struct hub_process *process, struct err *err) {
 	process->pool = pool_new("query", THREAD_QUERY, (size_t)process->flags->query_concurrency,
 		(size_t)process->flags->query_concurrency * 50);
 	rc = open_links(process, err);
+	if (rc == 0) {
+		rc = open_mirrors(process, err);
+	}
 	if (rc < 0) {
 		return rc;
 	}
@@ -253,6 +286,8 @@ static void close_all(struct hub_process *process) {
 	if (process->web) {
 		web_close(process->web);
 	}
+	mirrors_free(process->mirrors);
+	process->mirrors = NULL;
 	if (process->links) {
 		links_free(process->links);
 	}

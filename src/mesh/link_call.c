@@ -274,23 +274,21 @@ static void send(struct link_call *call, struct link *link) {
 	}
 }
 
-static int find_link(struct link_call *call, struct link **out, struct err *err) {
-	const struct link_request *request = &call->request;
-	struct links *links = call->links;
+int link_find_export(struct links *links, struct str cluster, struct str export_name,
+	struct link **out, struct err *err) {
 	if (links->is_closed) {
 		return err_set(err, ERR_CLOSED, "shutting down");
 	}
-	struct link *link = links_find(links, request->cluster);
+	struct link *link = links_find(links, cluster);
 	if (!link) {
-		return err_set(
-			err, ERR_INVAL, "no link to a cluster \"%.*s\"", STR_ARG(request->cluster));
+		return err_set(err, ERR_INVAL, "no link to a cluster \"%.*s\"", STR_ARG(cluster));
 	}
 	if (link->state == LINK_DOWN) {
-		return err_set(err, ERR_CLOSED, "link to %.*s is down: %s",
-			STR_ARG(request->cluster), link->last_error);
+		return err_set(err, ERR_CLOSED, "link to %.*s is down: %s", STR_ARG(cluster),
+			link->last_error);
 	}
 	for (size_t i = 0; i < link->export_count; i++) {
-		if (str_equal(link->exports[i].name, request->export_name)) {
+		if (str_equal(link->exports[i].name, export_name)) {
 			*out = link;
 			return 0;
 		}
@@ -299,15 +297,16 @@ static int find_link(struct link_call *call, struct link **out, struct err *err)
 		*out = link;
 		return 0;
 	}
-	return err_set(err, ERR_INVAL, "cluster %.*s exports no \"%.*s\" to us",
-		STR_ARG(request->cluster), STR_ARG(request->export_name));
+	return err_set(err, ERR_INVAL, "cluster %.*s exports no \"%.*s\" to us", STR_ARG(cluster),
+		STR_ARG(export_name));
 }
 
 static void begin(void *context) {
 	struct link_call *call = context;
 	struct link *link = NULL;
 	struct err err = { 0 };
-	if (find_link(call, &link, &err) < 0) {
+	if (link_find_export(call->links, call->request.cluster, call->request.export_name, &link,
+		    &err) < 0) {
 		link = links_find(call->links, call->request.cluster);
 		call->failure = err;
 		if (link) {

@@ -1,6 +1,6 @@
 /*
- * Links from the inside: the set (link.c), one link's connection (link_session.c) and the calls
- * over it (link_call.c).
+ * Links from the inside: the set (link.c), one link's connection (link_session.c), and what goes
+ * over it: calls of threads that wait (link_call.c) and streams (link_stream.c).
  *
  * Everything is the loop's, but for what is marked as guarded: that is written by the loop under
  * the set's lock and read by snapshots under it.
@@ -63,9 +63,14 @@ struct link {
 	struct link_call *waiting_last;
 	struct link_call *active; /* Over the sessions. */
 	size_t active_count;
-	size_t active_max;         /* 1 to LINK_CALLS_MAX. */
-	size_t answered;           /* Calls since active_max last changed. */
-	bool is_sending_waiting;   /* Calls that end meanwhile do not send others. */
+	size_t active_max;           /* 1 to LINK_CALLS_MAX. */
+	size_t answered;             /* Calls since active_max last changed. */
+	bool is_sending_waiting;     /* Calls that end meanwhile do not send others. */
+	struct link_stream *streams; /* Waiting and sent, the oldest first (link_stream.c). */
+	struct link_stream *streams_last;
+	size_t stream_count;
+	size_t streams_sent;
+	bool is_sending_streams;
 	struct link_bytes counted; /* Of the sessions' bytes. */
 	struct link_bytes old_counted;
 
@@ -124,6 +129,12 @@ struct links *links_ref(struct links *links);
 void links_unref(struct links *links);
 /* The link to a cluster, or NULL. On the loop. */
 struct link *links_find(struct links *links, struct str cluster);
+/*
+ * The link over which an export is reached: up, or being made. ERR_CLOSED (it is down: says why),
+ * ERR_INVAL (no such link or export). On the loop.
+ */
+MUST_USE int link_find_export(struct links *links, struct str cluster, struct str export_name,
+	struct link **out, struct err *err);
 /* Tells the owner that something changed. */
 void links_changed(struct links *links);
 
@@ -148,5 +159,9 @@ void link_free(struct link *link);
 void link_calls_send_waiting(struct link *link);
 /* Ends what waits, and what is under way ('reason' says why). */
 void link_calls_fail(struct link *link, const struct err *reason);
+
+/* The same of streams. */
+void link_streams_send_waiting(struct link *link);
+void link_streams_fail(struct link *link, const struct err *reason);
 
 #endif

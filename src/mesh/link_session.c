@@ -77,7 +77,7 @@ void link_count_bytes(struct link *link) {
 void link_free(struct link *link) {
 	CHECK(!link->stream && !link->session);
 	CHECK(!link->old_session && link->aborted_sessions == 0);
-	CHECK(!link->waiting && !link->active);
+	CHECK(!link->waiting && !link->active && !link->streams);
 	loop_timer_clear(loop_of(link), &link->timer);
 	loop_timer_clear(loop_of(link), &link->renewal);
 	buf_deinit(&link->line);
@@ -121,6 +121,7 @@ static void go_down(struct link *link, const struct err *reason) {
 	}
 	set_state(link, LINK_DOWN, reason->text);
 	link_calls_fail(link, reason);
+	link_streams_fail(link, reason);
 	if (!link->config.is_dialled_by_gateway) {
 		dial_later(link, reason);
 	}
@@ -209,6 +210,7 @@ static void come_up(struct link *link) {
 	}
 	set_state(link, LINK_UP, "");
 	link_calls_send_waiting(link);
+	link_streams_send_waiting(link);
 }
 
 /* Reading costs us more than writing costs the gateway. */
@@ -499,6 +501,7 @@ void link_remove(struct link *link, const char *why) {
 	loop_timer_clear(loop_of(link), &link->timer);
 	loop_timer_clear(loop_of(link), &link->renewal);
 	link_calls_fail(link, &err);
+	link_streams_fail(link, &err);
 	bool is_gone = !link->session && !link->stream && !link->old_session &&
 		       link->aborted_sessions == 0;
 	if (link->old_session) {

@@ -1,0 +1,224 @@
+#include "mesh/link_stream.h"
+
+#include "base/memory.h"
+#include "mesh/answer.h"
+#include "mesh/link_internal.h"
+
+#include <stdlib.h>
+
+struct link_stream {
+	struct link *link;
+	struct link_stream *next;
+	struct link_stream *previous;
+	struct link_stream_request request;
+	const struct link_stream_ops *ops;
+	void *context;
+	int64_t began_ns;
+	struct timer timer;     /* While it waits for its turn. */
+	struct http_call *http; /* NULL: it waits. */
+	int status;
+	bool is_denied;
+};
+
+static void list(struct link *link, struct link_stream *stream) {
+	stream->link = link;
+	stream->previous = link->streams_last;
+	*(link->streams_last ? &link->streams_last->next : &link->streams) = stream;
+	link->streams_last = stream;
+	link->stream_count++;
+}
+
+static void unlist(struct link_stream *stream) {
+	struct link *link = stream->link;
+	*(stream->previous ? &stream->previous->next : &link->streams) = stream->next;
+	*(stream->next ? &stream->next->previous : &link->streams_last) = stream->previous;
+	link->stream_count--;
+	link->streams_sent -= stream->http ? 1 : 0;
+	loop_timer_clear(link->links->loop, &stream->timer);
+}
+
+static const char *outcome_of(const struct link_stream *stream, int failure) {
+	switch (failure) {
+	case 0:
+		return stream->is_denied ? "denied" : stream->status < 400 ? "ok" : "error";
+	case ERR_TIMEOUT:
+		return "timeout";
+	case ERR_CANCELED:
+		return "canceled";
+	case ERR_LIMIT:
+		return "limit";
+	default:
+		return "closed";
+	}
+}
+
+static void count_outcome(const struct link *link, const char *outcome) {
+	if (link->received_metric) {
+		const char *const values[] = { link->config.cluster.ptr, outcome };
+		metric_inc(metric_child(link->links->requests, values));
+	}
+}
+
+/* Off the link; the turn that it had is the next one's, once its owner was told. */
+static void forget(struct link_stream *stream, int failure) {
+	count_outcome(stream->link, outcome_of(stream, failure));
+	unlist(stream);
+}
+
+static void end(struct link_stream *stream, const struct err *failure) {
+	struct link *link = stream->link;
+	bool had_turn = stream->http != NULL;
+	struct err err = { 0 };
+	if (failure) {
+		err = *failure;
+		(void)err_wrap(&err, err.code, "link to %s", link->config.cluster.ptr);
+	}
+	forget(stream, err.code);
+	stream->ops->on_end(stream->context, failure ? &err : NULL);
+	free(stream);
+	if (had_turn && !link->is_removed) {
+		link_streams_send_waiting(link);
+	}
+}
+
+static void on_head(struct http_call *http, int status, const struct http_headers *headers) {
+	struct link_stream *stream = http_call_context(http);
+	stream->status = status;
+	stream->is_denied = http_headers_get(headers, STR(ANSWER_HEADER)).len > 0;
+	stream->ops->on_head(stream->context, status, headers);
+}
+
+static bool on_data(struct http_call *http, struct str bytes) {
+	struct link_stream *stream = http_call_context(http);
+	return stream->ops->on_data(stream->context, bytes);
+}
+
+static void on_end(struct http_call *http, const struct err *failure) {
+	end(http_call_context(http), failure);
+}
+
+static int send(struct link_stream *stream, struct err *err) {
+	static const struct http_call_ops ops = {
+		.on_head = on_head,
+		.on_data = on_data,
+		.on_end = on_end,
+	};
+	struct link *link = stream->link;
+	int64_t spent_ms = (loop_now_ns(link->links->loop) - stream->began_ns) / NS_PER_MS;
+	int64_t left_ms = stream->request.timeout_ms - spent_ms;
+	struct http_request request = *stream->request.http;
+	request.scheme = STR("https");
+	request.authority = stream->request.export_name;
+	int rc = http_session_request(link->session, &request, left_ms > 0 ? left_ms : 1, &ops,
+		stream, &stream->http, err);
+	if (rc == 0) {
+		link->streams_sent++;
+		loop_timer_clear(link->links->loop, &stream->timer);
+	}
+	return rc;
+}
+
+static bool has_turn(const struct link *link) {
+	return link->is_ready && link->streams_sent < LINK_STREAMS_MAX;
+}
+
+static void on_timer(struct timer *timer) {
+	struct link_stream *stream = CONTAINER_OF(timer, struct link_stream, timer);
+	struct err err = { 0 };
+	(void)err_set(&err, ERR_TIMEOUT, "not sent within %lld ms: %s",
+		(long long)stream->request.timeout_ms,
+		stream->link->is_ready ? "too many requests at once" : "it is being made");
+	end(stream, &err);
+}
+
+int link_stream_start(struct links *links, const struct link_stream_request *request,
+	const struct link_stream_ops *ops, void *context, struct link_stream **out,
+	struct err *err) {
+	struct link *link = NULL;
+	int rc = link_find_export(links, request->cluster, request->export_name, &link, err);
+	if (rc < 0) {
+		link = links_find(links, request->cluster);
+		if (link) {
+			count_outcome(link, "closed");
+		}
+		return rc;
+	}
+	if (link->stream_count >= LINK_STREAMS_WAITING_MAX) {
+		count_outcome(link, "limit");
+		return err_set(err, ERR_LIMIT,
+			"%d requests to cluster %s are under way or wait for their turn; try "
+			"again",
+			LINK_STREAMS_WAITING_MAX, link->config.cluster.ptr);
+	}
+	struct link_stream *stream = MEMORY_NEW(struct link_stream, 1);
+	stream->request = *request;
+	stream->ops = ops;
+	stream->context = context;
+	stream->began_ns = loop_now_ns(links->loop);
+	stream->timer.run = on_timer;
+	list(link, stream);
+	if (has_turn(link)) {
+		rc = send(stream, err);
+	} else {
+		loop_timer_after_ms(links->loop, &stream->timer, request->timeout_ms);
+	}
+	if (rc < 0) {
+		forget(stream, rc);
+		free(stream);
+		return err_wrap(err, rc, "link to %s", link->config.cluster.ptr);
+	}
+	*out = stream;
+	return 0;
+}
+
+void link_stream_resume(struct link_stream *stream) {
+	if (stream->http) {
+		http_call_resume(stream->http);
+	}
+}
+
+void link_stream_cancel(struct link_stream *stream) {
+	struct link *link = stream->link;
+	if (stream->http) {
+		http_call_cancel(stream->http);
+	}
+	forget(stream, ERR_CANCELED);
+	free(stream);
+	link_streams_send_waiting(link);
+}
+
+static struct link_stream *find_waiting(const struct link *link) {
+	struct link_stream *stream = link->streams;
+	while (stream && stream->http) {
+		stream = stream->next;
+	}
+	return stream;
+}
+
+void link_streams_send_waiting(struct link *link) {
+	/* What ends meanwhile does not send others: this loop does. */
+	if (link->is_sending_streams) {
+		return;
+	}
+	link->is_sending_streams = true;
+	struct link_stream *stream = NULL;
+	while (has_turn(link) && (stream = find_waiting(link))) {
+		struct err err = { 0 };
+		if (send(stream, &err) < 0) {
+			end(stream, &err);
+		}
+	}
+	link->is_sending_streams = false;
+}
+
+void link_streams_fail(struct link *link, const struct err *reason) {
+	link->is_sending_streams = true;
+	while (link->streams) {
+		struct link_stream *stream = link->streams;
+		if (stream->http) {
+			http_call_cancel(stream->http);
+		}
+		end(stream, reason);
+	}
+	link->is_sending_streams = false;
+}
