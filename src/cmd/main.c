@@ -7,9 +7,24 @@
 #include "base/str.h"
 #include "base/thread.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Freed blocks from here on go back to the system, and so does as much at the end of a heap. */
+#define KEPT_BYTES_MAX (1 << 20)
+
+/*
+ * What a large query took must not stay with the process: left to itself, glibc learns from each
+ * large block that is freed to keep up to 64 MiB for every thread.
+ */
+static void limit_heaps(void) {
+#ifdef __GLIBC__
+	(void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES_MAX);
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES_MAX);
+#endif
+}
 
 static void print(FILE *to, struct buf *text) {
 	(void)fwrite(text->ptr, 1, text->len, to);
@@ -132,6 +147,7 @@ static bool is_special(const char *word) {
 }
 
 int main(int argc, char **argv) {
+	limit_heaps();
 	thread_set_role(THREAD_MAIN, "main");
 	if (argc < 2) {
 		struct buf text = { 0 };
