@@ -18,6 +18,11 @@ def points_of(series):
     return series["values"] if "values" in series else [series["value"]]
 
 
+def series_of(body):
+    """How many series an answer has."""
+    return len(json.loads(body)["data"]["result"])
+
+
 def _differing_point(ours, theirs, tolerance):
     if ours == theirs:
         return None

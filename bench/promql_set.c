@@ -14,9 +14,11 @@
  * a scraped 0, and what was there before has a large value.
  *
  * With milliseconds the timestamps are those of the older text format, for VictoriaMetrics' import.
- * The same arguments give the same bytes.
+ * The same arguments give the same bytes. What was made goes to stderr, a line for each metric
+ * name: the name, its series, its samples.
  */
 #include "base/buf.h"
+#include "base/check.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/rand.h"
@@ -37,6 +39,7 @@ enum {
 	CALM = 4, /* No scrape is missed in so many from a counter's beginning. */
 	TOTAL_MIN = 100,
 	WRITE_BYTES = 1 << 20,
+	NAMES_MAX = 64,
 };
 
 static const int64_t START_MS = 1767225600000; /* 2026-01-01, where blocks of 6 h begin, too. */
@@ -150,6 +153,13 @@ enum {
 	SERIES_NODE = 60
 };
 
+/* What was written of a metric. */
+struct made {
+	char name[64];
+	size_t series;
+	uint64_t samples;
+};
+
 struct set {
 	size_t steps;
 	bool milliseconds;
@@ -157,8 +167,8 @@ struct set {
 	size_t target_count[KIND_COUNT];
 	double *values; /* A series' 'steps', or the buckets' one after the other. */
 	struct buf out;
-	size_t series;
-	uint64_t samples;
+	struct made made[NAMES_MAX];
+	size_t made_count;
 };
 
 static void flush(struct set *set) {
@@ -205,10 +215,26 @@ static char *put_time(char *out, int64_t ms, bool milliseconds) {
 	return out;
 }
 
+/* The entry of what 'name' begins with, up to its labels. */
+static struct made *find_made(struct set *set, const char *name) {
+	size_t len = strcspn(name, "{");
+	for (size_t i = set->made_count; i-- > 0;) {
+		struct made *made = &set->made[i];
+		if (strlen(made->name) == len && memcmp(made->name, name, len) == 0) {
+			return made;
+		}
+	}
+	CHECK(set->made_count < NAMES_MAX && len < sizeof(set->made->name));
+	struct made *made = &set->made[set->made_count++];
+	memcpy(made->name, name, len);
+	return made;
+}
+
 /* One line per scrape. 'name' is the whole of it up to the value: x{a="b"} */
 static void put_series(
 	struct set *set, const struct target *target, const char *name, const double *values) {
 	size_t len = strlen(name);
+	struct made *made = find_made(set, name);
 	for (size_t i = target->first; i < target->end; i++) {
 		if (!is_scraped(target, i)) {
 			continue;
@@ -222,12 +248,12 @@ static void put_series(
 			to, START_MS + (int64_t)i * STEP_MS + target->offset_ms, set->milliseconds);
 		*to++ = '\n';
 		set->out.len += (size_t)(to - begin);
-		set->samples++;
+		made->samples++;
 		if (set->out.len >= WRITE_BYTES) {
 			flush(set);
 		}
 	}
-	set->series++;
+	made->series++;
 }
 
 /* What a target is asked to do rises and falls over six hours. */
@@ -557,7 +583,11 @@ int main(int argc, char **argv) {
 	}
 	buf_add_text(&set.out, "# EOF\n");
 	flush(&set);
-	(void)fprintf(stderr, "%zu series, %" PRIu64 " samples\n", set.series, set.samples);
+	for (size_t i = 0; i < set.made_count; i++) {
+		const struct made *made = &set.made[i];
+		(void)fprintf(
+			stderr, "%s %zu %" PRIu64 "\n", made->name, made->series, made->samples);
+	}
 	free(set.values);
 	buf_deinit(&set.out);
 	return fclose(stdout) == 0 ? 0 : 1;
