@@ -80,6 +80,13 @@ static void stop(void *context) {
 	loop_stop(process->loop);
 }
 
+static void on_new_credentials(void *context) {
+	struct gateway_process *process = context;
+	if (process->gateway) {
+		gateway_set_trust(process->gateway, trust_identity_facts(process->identity));
+	}
+}
+
 static int open_gateway(struct gateway_process *process, struct err *err) {
 	const struct gateway_flags *flags = process->flags;
 	char host[HOST_MAX];
@@ -89,7 +96,9 @@ static int open_gateway(struct gateway_process *process, struct err *err) {
 		return err_wrap(err, rc, "--gateway.listen-address");
 	}
 	const struct trust_identity_options identity = { .directory = flags->tls_directory,
-		.metrics = process->metrics };
+		.metrics = process->metrics,
+		.on_change = on_new_credentials,
+		.context = process };
 	rc = trust_identity_open(process->loop, &identity, &process->identity, err);
 	if (rc < 0) {
 		return err_wrap(err, rc, "--tls.directory");
@@ -104,6 +113,7 @@ static int open_gateway(struct gateway_process *process, struct err *err) {
 	};
 	rc = gateway_open(process->loop, &options, &process->gateway, err);
 	if (rc == 0) {
+		on_new_credentials(process);
 		log_info("gateway listening", KV("identity", options.identity), KV("host", host),
 			KV_INT("port", gateway_port(process->gateway)));
 	}

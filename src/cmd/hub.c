@@ -7,9 +7,11 @@
 #include "cmd/features.h"
 #include "cmd/mirror_flags.h"
 #include "cmd/web.h"
+#include "http/router.h"
 #include "hub/hub.h"
 #include "io/file.h"
 #include "io/system.h"
+#include "mesh/trust_report.h"
 #include "trust/identity.h"
 
 #include <signal.h>
@@ -204,6 +206,15 @@ static void make_hub(struct hub_process *process) {
 	process->hub = hub_new(&hub);
 }
 
+static void serve_trust(void *context, struct exchange *exchange, struct str param) {
+	struct hub_process *process = context;
+	struct buf body = { 0 };
+	(void)param;
+	trust_report_write(process->links, str_of(trust_identity_name(process->identity)),
+		trust_identity_facts(process->identity), &body);
+	exchange_respond_buf(exchange, 200, STR("application/json"), &body);
+}
+
 static int open_web(struct hub_process *process, struct err *err) {
 	const struct hub_flags *flags = process->flags;
 	const struct web_options web = {
@@ -229,6 +240,7 @@ static int open_web(struct hub_process *process, struct err *err) {
 	if (process->mirrors) {
 		mirrors_register(process->mirrors, web_router(process->web));
 	}
+	router_add(web_router(process->web), "GET", "/api/v1/atoll/trust", serve_trust, process);
 	rc = web_listen(process->web, process->loop, err);
 	if (rc == 0) {
 		web_set_ready(process->web, true);

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "codec/json_writer.h"
 #include "mesh/exports.h"
+#include "mesh/trust_report.h"
 #include "trust/identity.h"
 
 #include <jansson.h>
@@ -56,6 +57,10 @@ void catalogue_format(const struct catalogue *catalogue, struct buf *out) {
 			put_entry(&writer, &catalogue->entries[i]);
 		}
 		json_end_array(&writer);
+		if (catalogue->trust) {
+			json_key(&writer, STR("trust"));
+			trust_facts_format(catalogue->trust, &writer);
+		}
 	}
 	json_end_object(&writer);
 	buf_add_byte(out, '\n');
@@ -136,6 +141,21 @@ static int read_entries(
 	return 0;
 }
 
+static int read_trust(
+	struct arena *arena, const json_t *root, struct catalogue *out, struct err *err) {
+	const json_t *object = json_object_get(root, "trust");
+	if (!object) {
+		return 0;
+	}
+	struct trust_facts *facts = ARENA_NEW(arena, struct trust_facts, 1);
+	int rc = trust_facts_read_json(object, facts, err);
+	if (rc < 0) {
+		return err_wrap(err, rc, "catalogue");
+	}
+	out->trust = facts;
+	return 0;
+}
+
 static int read_document(
 	struct arena *arena, const json_t *root, struct catalogue *out, struct err *err) {
 	struct catalogue catalogue = { 0 };
@@ -151,6 +171,9 @@ static int read_document(
 	const json_t *exports = json_object_get(root, "exports");
 	if (json_is_array(exports)) {
 		int rc = read_entries(arena, exports, &catalogue, err);
+		if (rc == 0) {
+			rc = read_trust(arena, root, &catalogue, err);
+		}
 		if (rc < 0) {
 			return rc;
 		}

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "trust/bundle.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,8 @@ struct catalogue {
 	int64_t age_ms;    /* Heartbeats: since when. */
 	struct catalogue_entry *entries; /* By name. */
 	size_t count;
+	/* What the gateway believes; NULL: it does not tell, or this is a heartbeat. */
+	const struct trust_facts *trust;
 };
 
 /* The version of a list of entries. */

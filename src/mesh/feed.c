@@ -22,13 +22,16 @@ struct follower {
 	struct follower *next;
 	struct follower *previous;
 	struct exchange *exchange;
-	uint64_t version; /* What it was told last, and when that began to hold. */
+	uint64_t version;       /* What it was told last, and when that began to hold. */
+	unsigned trust_version; /* Of the feed's trust that it was told. */
 	int64_t since_ns;
 };
 
 struct feed {
 	struct loop *loop;
 	struct exports *exports; /* A reference; NULL before the first. */
+	struct trust_facts trust;
+	unsigned trust_version; /* 0: nothing is told of it. */
 	struct follower *first;
 	struct timer timer;
 	struct timer settle_timer;     /* To tell of the last changes. */
@@ -59,8 +62,9 @@ static void release(struct follower *follower) {
 
 /* The part of the exports that an identity may use. */
 static struct catalogue select_entries(
-	const struct exports *exports, struct str identity, struct arena *arena) {
-	struct catalogue catalogue = { 0 };
+	const struct feed *feed, struct str identity, struct arena *arena) {
+	const struct exports *exports = feed->exports;
+	struct catalogue catalogue = { .trust = feed->trust_version > 0 ? &feed->trust : NULL };
 	if (exports) {
 		catalogue.entries = ARENA_NEW(arena, struct catalogue_entry, exports->count);
 		for (size_t i = 0; i < exports->count; i++) {
@@ -92,13 +96,17 @@ static bool send(struct follower *follower, const struct catalogue *catalogue) {
 static void update(struct follower *follower) {
 	struct feed *feed = follower->feed;
 	AUTO(arena_deinit) struct arena arena = { 0 };
-	struct catalogue catalogue = select_entries(
-		feed->exports, str_of(exchange_identity(follower->exchange)), &arena);
-	if (catalogue.version == follower->version) {
+	struct catalogue catalogue =
+		select_entries(feed, str_of(exchange_identity(follower->exchange)), &arena);
+	bool is_new = catalogue.version != follower->version;
+	if (!is_new && feed->trust_version == follower->trust_version) {
 		return;
 	}
-	follower->version = catalogue.version;
-	follower->since_ns = loop_now_ns(feed->loop);
+	if (is_new) {
+		follower->version = catalogue.version;
+		follower->since_ns = loop_now_ns(feed->loop);
+	}
+	follower->trust_version = feed->trust_version;
 	(void)send(follower, &catalogue);
 }
 
@@ -159,14 +167,27 @@ void feed_free(struct feed *feed) {
 	free(feed);
 }
 
-void feed_publish(struct feed *feed, struct exports *exports) {
-	struct exports *old = feed->exports;
-	feed->exports = exports_ref(exports);
-	exports_unref(old);
+/* At once, or when the last change has settled. */
+static void tell_soon(struct feed *feed) {
 	if (loop_now_ns(feed->loop) - feed->told_ns >= SETTLE_NS) {
 		update_all(feed);
 	} else {
 		loop_timer_set(feed->loop, &feed->settle_timer, feed->told_ns + SETTLE_NS);
+	}
+}
+
+void feed_publish(struct feed *feed, struct exports *exports) {
+	struct exports *old = feed->exports;
+	feed->exports = exports_ref(exports);
+	exports_unref(old);
+	tell_soon(feed);
+}
+
+void feed_tell_trust(struct feed *feed, const struct trust_facts *facts) {
+	if (feed->trust_version == 0 || !trust_facts_equal(&feed->trust, facts)) {
+		feed->trust = *facts;
+		feed->trust_version++;
+		tell_soon(feed);
 	}
 }
 
@@ -216,8 +237,8 @@ void feed_serve(struct feed *feed, struct exchange *exchange) {
 		}
 		return;
 	}
-	struct catalogue catalogue = select_entries(
-		feed->exports, str_of(exchange_identity(exchange)), exchange_arena(exchange));
+	struct catalogue catalogue =
+		select_entries(feed, str_of(exchange_identity(exchange)), exchange_arena(exchange));
 	AUTO(buf_deinit) struct buf line = { 0 };
 	catalogue_format(&catalogue, &line);
 	exchange_respond(exchange, 200, CONTENT_TYPE, buf_str(&line));

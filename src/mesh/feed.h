@@ -10,6 +10,7 @@
 #include "base/metric.h"
 #include "http/server.h"
 #include "mesh/exports.h"
+#include "trust/bundle.h"
 
 struct feed;
 
@@ -19,6 +20,8 @@ struct feed *feed_new(struct loop *loop, struct metric_registry *metrics);
 void feed_free(struct feed *feed);
 /* Takes a reference to new exports and tells the followers whose part of them changed. */
 void feed_publish(struct feed *feed, struct exports *exports);
+/* What we believe from now on; followers are told. Copied. */
+void feed_tell_trust(struct feed *feed, const struct trust_facts *facts);
 /* Answers GET /atoll/v1/catalogue: one document, or with ?watch=1 all to come. */
 void feed_serve(struct feed *feed, struct exchange *exchange);
 

@@ -1,9 +1,11 @@
 /*
- * The files an operator writes and the lines a gateway sends: the first byte chooses which.
+ * The files an operator writes, the lines a gateway sends and what a hub reports: the first byte
+ * chooses which.
  */
 #include "mesh/catalogue.h"
 #include "mesh/exports.h"
 #include "mesh/link_file.h"
+#include "mesh/trust_report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,13 +17,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct str text = { (const char *)data + 1, size - 1 };
 	struct catalogue catalogue;
 	struct link_config config;
+	struct trust_report report;
 	struct exports *exports = NULL;
-	switch (data[0] % 3) {
+	switch (data[0] % 4) {
 	case 0:
 		if (catalogue_parse(&arena, text, &catalogue, NULL) == 0) {
 			AUTO(buf_deinit) struct buf line = { 0 };
 			catalogue_format(&catalogue, &line);
 		}
+		break;
+	case 2:
+		(void)!trust_report_parse(&arena, text, &report, NULL);
 		break;
 	case 1:
 		(void)!link_config_parse(&arena, text, &config, NULL);

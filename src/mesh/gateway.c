@@ -296,3 +296,7 @@ void gateway_close(struct gateway *gateway) {
 uint16_t gateway_port(const struct gateway *gateway) {
 	return http_server_port(gateway->server);
 }
+
+void gateway_set_trust(struct gateway *gateway, const struct trust_facts *facts) {
+	feed_tell_trust(gateway->feed, facts);
+}

@@ -21,6 +21,7 @@
 #include "base/metric.h"
 #include "io/loop.h"
 #include "io/tls.h"
+#include "trust/bundle.h"
 
 #include <stdint.h>
 
@@ -41,6 +42,8 @@ MUST_USE int gateway_open(struct loop *loop, const struct gateway_options *optio
 	struct gateway **out, struct err *err);
 /* Stops listening; requests under way are cut. */
 void gateway_close(struct gateway *gateway);
+/* Which anchors we believe, for those who follow the catalogue. */
+void gateway_set_trust(struct gateway *gateway, const struct trust_facts *facts);
 /* The port that is listened on. */
 uint16_t gateway_port(const struct gateway *gateway);
 

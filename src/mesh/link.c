@@ -369,6 +369,11 @@ static void fill(const struct link *link, int64_t now_ns, int64_t own_not_after_
 	if (link->confirmed_ns > 0) {
 		out->catalogue_age_ms = (now_ns - link->confirmed_ns) / NS_PER_MS;
 	}
+	if (link->has_trust) {
+		struct trust_facts *trust = ARENA_NEW(arena, struct trust_facts, 1);
+		*trust = link->trust;
+		out->trust = trust;
+	}
 	copy_exports(link, arena, out);
 }
 

@@ -19,6 +19,7 @@
 #include "http/message.h"
 #include "io/loop.h"
 #include "io/tls.h"
+#include "trust/bundle.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -55,7 +56,8 @@ struct link_status {
 	uint64_t sent_bytes;
 	struct link_export *exports;
 	size_t export_count;
-	int64_t catalogue_age_ms; /* Since the catalogue was last confirmed; -1: never. */
+	const struct trust_facts *trust; /* What the gateway believes; NULL: it has not told. */
+	int64_t catalogue_age_ms;        /* Since the catalogue was last confirmed; -1: never. */
 };
 
 struct links_options {

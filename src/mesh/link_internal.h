@@ -89,6 +89,8 @@ struct link {
 	struct arena exports_arena;
 	struct link_export *exports;
 	size_t export_count;
+	struct trust_facts trust; /* What the gateway believes. */
+	bool has_trust;           /* It has told. */
 
 	/* NULL once removed. */
 	struct metric *received_metric;

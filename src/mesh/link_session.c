@@ -196,6 +196,10 @@ static void take_exports(struct link *link, const struct catalogue *catalogue) {
 	link->exports_arena = arena;
 	link->exports = exports;
 	link->export_count = catalogue->count;
+	link->has_trust = catalogue->trust != NULL;
+	if (catalogue->trust) {
+		link->trust = *catalogue->trust;
+	}
 	lock_drop(&link->links->lock);
 	arena_deinit(&old);
 }

@@ -32,6 +32,7 @@ struct trust_identity {
 	uint64_t seen; /* Hash of what was read last, good or not. */
 	char name[IDENTITY_LEN_MAX + 1];
 	int64_t not_after_ms;
+	struct trust_facts facts;
 	void (*on_change)(void *context);
 	void *context;
 	struct metric_family *expiry; /* NULL without metrics. */
@@ -103,6 +104,10 @@ static int use(
 	int rc = trust_verify_pem(
 		chain, anchors, clock_now_ms(clock), false, name, sizeof(name), err);
 	struct tls_identity *presented = NULL;
+	struct trust_facts facts;
+	if (rc == 0) {
+		rc = trust_facts_read(chain, anchors, &facts, err);
+	}
 	if (rc == 0) {
 		rc = tls_identity_new(chain, buf_str(&credentials->key), anchors, clock,
 			trust_verify, NULL, &presented, err);
@@ -111,6 +116,7 @@ static int use(
 		return err_wrap(err, rc, "%s", identity->directory);
 	}
 	memcpy(identity->name, name, sizeof(name));
+	identity->facts = facts;
 	identity->not_after_ms = tls_identity_not_after_ms(presented);
 	if (identity->slot) {
 		tls_slot_swap(identity->slot, presented);
@@ -231,6 +237,10 @@ struct tls_slot *trust_identity_slot(const struct trust_identity *identity) {
 
 const char *trust_identity_name(const struct trust_identity *identity) {
 	return identity->name;
+}
+
+const struct trust_facts *trust_identity_facts(const struct trust_identity *identity) {
+	return &identity->facts;
 }
 
 int64_t trust_identity_not_after_ms(const struct trust_identity *identity) {

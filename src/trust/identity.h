@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "io/loop.h"
 #include "io/tls.h"
+#include "trust/bundle.h"
 
 #include <stdbool.h>
 
@@ -64,6 +65,8 @@ void trust_identity_close(struct trust_identity *identity);
 struct tls_slot *trust_identity_slot(const struct trust_identity *identity);
 /* Our own name; changes only with the directory. */
 const char *trust_identity_name(const struct trust_identity *identity);
+/* Which anchors we believe, and which we descend from; changes with the slot. */
+const struct trust_facts *trust_identity_facts(const struct trust_identity *identity);
 /* When our own certificate expires. */
 int64_t trust_identity_not_after_ms(const struct trust_identity *identity);
 
