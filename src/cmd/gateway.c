@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cmd/web.h"
 #include "http/router.h"
+#include "io/file.h"
 #include "io/system.h"
 #include "mesh/gateway.h"
 #include "trust/identity.h"
@@ -13,11 +14,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define HOST_MAX 256
 
 struct gateway_flags {
 	const char *config_file;
+	const char *exports_directory;
+	const char *token_file;
 	const char *tls_directory;
 	const char *listen;
 	const char *web_listen;
@@ -29,6 +33,11 @@ struct gateway_flags {
 static const struct flag rows[] = {
 	ROW(TEXT, config_file, "config.file", "FILE", "gateway.yaml",
 		"What is exported, and to whom; watched."),
+	ROW(TEXT, exports_directory, "exports.directory", "DIR", NULL,
+		"Further exports, one *.yaml each; watched. Default: none."),
+	ROW(TEXT, token_file, "exports.token-file", "FILE", NULL,
+		"A token; who shows it may put and delete exports over the web listener, which "
+		"must be a loopback address then. Default: nobody may."),
 	ROW(TEXT, tls_directory, "tls.directory", "DIR", "tls",
 		"Our credentials: tls.crt, tls.key, ca.crt; watched."),
 	ROW(TEXT, listen, "gateway.listen-address", "HOST:PORT", "0.0.0.0:4143",
@@ -105,6 +114,7 @@ static int open_gateway(struct gateway_process *process, struct err *err) {
 	}
 	const struct gateway_options options = {
 		.config_file = flags->config_file,
+		.exports_directory = flags->exports_directory,
 		.host = host,
 		.port = port,
 		.tls = trust_identity_slot(process->identity),
@@ -118,6 +128,33 @@ static int open_gateway(struct gateway_process *process, struct err *err) {
 			KV_INT("port", gateway_port(process->gateway)));
 	}
 	return rc;
+}
+
+/* Tokens and what they let in do not go over a network in the clear. */
+static bool is_loopback(const char *host) {
+	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+	       strcmp(host, "localhost") == 0;
+}
+
+static int add_api(struct gateway_process *process, const char *host, struct err *err) {
+	const struct gateway_flags *flags = process->flags;
+	if (!flags->token_file) {
+		return 0;
+	}
+	if (!flags->exports_directory) {
+		return err_set(err, ERR_INVAL,
+			"--exports.token-file needs --exports.directory, where exports are put");
+	}
+	if (!is_loopback(host)) {
+		return err_set(err, ERR_INVAL,
+			"\"%s\" is not a loopback address, as --exports.token-file needs", host);
+	}
+	if (!path_exists(flags->token_file)) {
+		return err_set(
+			err, ERR_IO, "--exports.token-file %s does not exist", flags->token_file);
+	}
+	gateway_register_api(process->gateway, flags->token_file, process->router);
+	return 0;
 }
 
 static int open_admin(struct gateway_process *process, struct err *err) {
@@ -134,6 +171,9 @@ static int open_admin(struct gateway_process *process, struct err *err) {
 		router_add(process->router, "GET", "/metrics", serve_metrics, process);
 		router_add(process->router, "GET", "/-/healthy", serve_healthy, process);
 		router_add(process->router, "GET", "/-/ready", serve_ready, process);
+		rc = add_api(process, host, err);
+	}
+	if (rc == 0) {
 		rc = http_server_open(process->loop, &options, &process->admin, err);
 	}
 	return rc < 0 ? err_wrap(err, rc, "--web.listen-address") : 0;

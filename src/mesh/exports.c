@@ -7,6 +7,7 @@
 #include "trust/identity.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Reserved: the gateway itself (its catalogue). */
 #define GATEWAY_AUTHORITY "atoll"
@@ -143,6 +144,7 @@ static int read_export(
 		return rc;
 	}
 	raw.exported.version = digest(&raw.exported);
+	raw.exported.file = STR_EMPTY;
 	*out = raw.exported;
 	return 0;
 }
@@ -164,7 +166,7 @@ static int read_all(struct exports *exports, const struct yaml_node *list, struc
 			return rc;
 		}
 	}
-	exports->count = list->count;
+	exports->count = exports->capacity = list->count;
 	if (exports->count > 0) {
 		qsort(exports->items, exports->count, sizeof(exports->items[0]), compare_exports);
 	}
@@ -288,6 +290,63 @@ int exports_parse(struct str yaml, struct exports **out, struct err *err) {
 		return rc;
 	}
 	*out = exports;
+	return 0;
+}
+
+/* Reads a file that is one export. */
+static int read_alone(struct arena *arena, struct str yaml, struct exported *out, struct err *err) {
+	struct yaml_node *root = NULL;
+	int rc = yaml_parse(arena, arena_copy(arena, yaml), &root, err);
+	return rc == 0 ? read_export(arena, root, out, err) : rc;
+}
+
+int export_check(struct arena *arena, struct str yaml, struct str *name, struct err *err) {
+	struct exported exported;
+	int rc = read_alone(arena, yaml, &exported, err);
+	if (rc == 0) {
+		*name = exported.name;
+	}
+	return rc;
+}
+
+/* Puts an export where its name belongs. */
+static void insert(struct exports *exports, const struct exported *exported) {
+	if (exports->count == exports->capacity) {
+		exports->capacity = 2 * exports->capacity + 8;
+		struct exported *items =
+			ARENA_NEW(&exports->arena, struct exported, exports->capacity);
+		if (exports->count > 0) {
+			memcpy(items, exports->items, exports->count * sizeof(items[0]));
+		}
+		exports->items = items;
+	}
+	size_t at = exports->count++;
+	while (at > 0 && compare_exports(&exports->items[at - 1], exported) > 0) {
+		exports->items[at] = exports->items[at - 1];
+		at--;
+	}
+	exports->items[at] = *exported;
+}
+
+int exports_add(struct exports *exports, struct str file, struct str yaml, struct err *err) {
+	struct exported exported;
+	CHECK(exports->refs == 1);
+	int rc = read_alone(&exports->arena, yaml, &exported, err);
+	if (rc < 0) {
+		return rc;
+	}
+	const struct exported *same = exports_find(exports, exported.name);
+	if (same) {
+		return err_set(err, ERR_INVAL, "export \"%.*s\" is in %.*s already",
+			STR_ARG(exported.name),
+			STR_ARG(same->file.len > 0 ? same->file : STR("the configuration")));
+	}
+	if (exports->count >= EXPORTS_MAX) {
+		return err_set(err, ERR_LIMIT, "there are %d exports already, no more are allowed",
+			EXPORTS_MAX);
+	}
+	exported.file = arena_copy(&exports->arena, file);
+	insert(exports, &exported);
 	return 0;
 }
 

@@ -36,6 +36,7 @@ struct exported {
 	struct texts allow; /* Identities, or "*.TRUSTDOMAIN" for all of one cluster. */
 	struct export_limits limits;
 	uint64_t version; /* A digest: changes when anything above does. */
+	struct str file;  /* Of the exports' directory; empty: the configuration. */
 };
 
 /* A hub that cannot or need not dial us. */
@@ -49,6 +50,7 @@ struct hub_to_dial {
 struct exports {
 	struct exported *items; /* By name. */
 	size_t count;
+	size_t capacity;
 	struct hub_to_dial *hubs; /* By identity. */
 	size_t hub_count;
 	struct arena arena;
@@ -58,6 +60,14 @@ struct exports {
 /* Parses a gateway's configuration (docs/gateway.md). Returns 0, ERR_INVAL "line N: ..." or
  * ERR_LIMIT. */
 MUST_USE int exports_parse(struct str yaml, struct exports **out, struct err *err);
+/*
+ * Adds an export that stands alone in a file. Only before anybody else holds the list. Returns 0,
+ * ERR_INVAL "line N: ...", also for a name that is there already, or ERR_LIMIT.
+ */
+MUST_USE int exports_add(
+	struct exports *exports, struct str file, struct str yaml, struct err *err);
+/* Reads an export that stands alone, and puts its name into 'arena'. Errors as exports_add. */
+MUST_USE int export_check(struct arena *arena, struct str yaml, struct str *name, struct err *err);
 /* Another reference. */
 struct exports *exports_ref(struct exports *exports);
 /* Gives one back; the last frees. */

@@ -9,6 +9,8 @@
 #include "io/watch.h"
 #include "mesh/answer.h"
 #include "mesh/dialler.h"
+#include "mesh/export_api.h"
+#include "mesh/export_files.h"
 #include "mesh/exports.h"
 #include "mesh/feed.h"
 #include "mesh/policy.h"
@@ -35,7 +37,13 @@ struct gateway {
 	struct http_server *server;
 	struct dialler *dialler; /* NULL before there is a server. */
 	struct watch *watch;
-	uint64_t seen; /* Hash of the configuration read last, good or not. */
+	uint64_t seen;              /* Hash of the configuration read last, good or not. */
+	struct buf config;          /* The last good one. */
+	struct export_files *files; /* NULL: none. */
+	struct watch *files_watch;
+	char *exports_directory;
+	uint64_t files_complaints; /* Hash of what was wrong with them when last said. */
+	struct export_api *api;
 	struct exports *exports;
 	struct export_state *states;
 	struct export_metrics export_metrics;
@@ -45,6 +53,7 @@ struct gateway {
 	struct metric_family *denied;
 	struct metric *config_success;
 	struct metric *config_time;
+	struct metric *files_success;
 };
 
 static void deny(struct gateway *gateway, struct exchange *exchange, int status, const char *reason,
@@ -164,8 +173,57 @@ static void use_exports(struct gateway *gateway, struct exports *exports) {
 	}
 }
 
+/* Says what is wrong with files of the exports' directory once, not at every look. */
+static void complain(struct gateway *gateway, const struct buf *complaints) {
+	uint64_t hash = complaints->len > 0 ? hash_str(buf_str(complaints), 1) : 0;
+	if (hash != 0 && hash != gateway->files_complaints) {
+		log_error("files of exports not used", KV_STR("err", buf_str(complaints)));
+	}
+	gateway->files_complaints = hash;
+	metric_set(gateway->files_success, hash == 0);
+}
+
+/* Uses what a configuration says together with the directory's files; 'complaints' are theirs. */
+static int combine(
+	struct gateway *gateway, struct str config, struct buf *complaints, struct err *err) {
+	struct exports *exports = NULL;
+	int rc = exports_parse(config, &exports, err);
+	if (rc < 0) {
+		return err_wrap(err, rc, "%s", gateway->config_file);
+	}
+	if (gateway->files) {
+		export_files_add(gateway->files, exports, complaints);
+		complain(gateway, complaints);
+	}
+	use_exports(gateway, exports);
+	return 0;
+}
+
+/* Returns whether the directory's exports are other ones now. */
+static bool look_at_files(struct gateway *gateway, struct buf *complaints) {
+	return gateway->files && export_files_look(gateway->files, complaints);
+}
+
+static void on_files(void *context) {
+	struct gateway *gateway = context;
+	AUTO(buf_deinit) struct buf complaints = { 0 };
+	if (!look_at_files(gateway, &complaints)) {
+		/* Two files may still want one name: that shows when they are put together. */
+		if (complaints.len > 0) {
+			complain(gateway, &complaints);
+		}
+		return;
+	}
+	struct err err = { 0 };
+	int rc = combine(gateway, buf_str(&gateway->config), &complaints, &err);
+	CHECK(rc == 0); /* It has been read before. */
+	log_info("exports loaded", KV("directory", gateway->exports_directory),
+		KV_INT("exports", gateway->exports->count));
+}
+
 /* Returns 1 if new exports are in use, 0 if the file is as it was. */
 static int load(struct gateway *gateway, struct err *err) {
+	AUTO(buf_deinit) struct buf complaints = { 0 };
 	AUTO(buf_deinit) struct buf text = { 0 };
 	int rc = file_read(gateway->config_file, CONFIG_BYTES_MAX, &text, err);
 	if (rc < 0) {
@@ -176,12 +234,14 @@ static int load(struct gateway *gateway, struct err *err) {
 		return 0;
 	}
 	gateway->seen = hash;
-	struct exports *exports = NULL;
-	rc = exports_parse(buf_str(&text), &exports, err);
+	(void)look_at_files(gateway, &complaints);
+	rc = combine(gateway, buf_str(&text), &complaints, err);
 	if (rc < 0) {
-		return err_wrap(err, rc, "%s", gateway->config_file);
+		return rc;
 	}
-	use_exports(gateway, exports);
+	buf_deinit(&gateway->config);
+	gateway->config = text;
+	text = (struct buf){ 0 };
 	return 1;
 }
 
@@ -213,6 +273,10 @@ static void declare_metrics(struct gateway *gateway, struct metric_registry *met
 	gateway->config_success = metric_single(
 		metric_declare(metrics, METRIC_GAUGE, "atoll_gateway_config_last_reload_successful",
 			"Whether the configuration file, as it is now, is in use.", NULL));
+	gateway->files_success = metric_single(metric_declare(metrics, METRIC_GAUGE,
+		"atoll_gateway_export_files_successful",
+		"Whether all files of the exports' directory, as they are now, are in use.", NULL));
+	metric_set(gateway->files_success, 1);
 	gateway->config_time = metric_single(metric_declare(metrics, METRIC_GAUGE,
 		"atoll_gateway_config_last_reload_success_timestamp_seconds",
 		"When the configuration in use was loaded.", NULL));
@@ -225,6 +289,11 @@ static struct gateway *make(struct loop *loop, const struct gateway_options *opt
 	gateway->config_file = strdup(options->config_file);
 	gateway->identity = strdup(options->identity);
 	CHECK(gateway->config_file && gateway->identity);
+	if (options->exports_directory) {
+		gateway->exports_directory = strdup(options->exports_directory);
+		CHECK(gateway->exports_directory);
+		gateway->files = export_files_new(options->exports_directory);
+	}
 	gateway->tls = (struct tls_options){ .slot = options->tls, .alpn = protocols };
 	declare_metrics(gateway, options->metrics);
 	gateway->feed = feed_new(loop, options->metrics);
@@ -237,7 +306,14 @@ static struct gateway *make(struct loop *loop, const struct gateway_options *opt
 int gateway_open(struct loop *loop, const struct gateway_options *options, struct gateway **out,
 	struct err *err) {
 	struct gateway *gateway = make(loop, options);
-	int rc = load(gateway, err);
+	int rc = 0;
+	if (options->exports_directory && !path_exists(options->exports_directory)) {
+		rc = err_set(err, ERR_IO, "directory of exports %s does not exist",
+			options->exports_directory);
+	}
+	if (rc == 0) {
+		rc = load(gateway, err);
+	}
 	if (rc > 0) {
 		metric_set(gateway->config_success, 1);
 		metric_set(gateway->config_time, (double)clock_now_ms(loop_clock(loop)) / MS_PER_S);
@@ -265,6 +341,10 @@ int gateway_open(struct loop *loop, const struct gateway_options *options, struc
 					     });
 	dialler_use(gateway->dialler, gateway->exports);
 	gateway->watch = watch_start(loop, gateway->config_file, 0, on_change, gateway);
+	if (gateway->files) {
+		gateway->files_watch =
+			watch_start(loop, gateway->exports_directory, 0, on_files, gateway);
+	}
 	*out = gateway;
 	return 0;
 }
@@ -276,6 +356,11 @@ void gateway_close(struct gateway *gateway) {
 	if (gateway->watch) {
 		watch_stop(gateway->watch);
 	}
+	if (gateway->files_watch) {
+		watch_stop(gateway->files_watch);
+	}
+	export_api_free(gateway->api);
+	export_files_free(gateway->files);
 	proxies_stop(&gateway->proxies);
 	feed_free(gateway->feed);
 	if (gateway->server) {
@@ -288,9 +373,28 @@ void gateway_close(struct gateway *gateway) {
 	}
 	export_states_sweep(&gateway->states);
 	exports_unref(gateway->exports);
+	buf_deinit(&gateway->config);
+	free(gateway->exports_directory);
 	free(gateway->config_file);
 	free(gateway->identity);
 	free(gateway);
+}
+
+static struct exports *get_exports(void *context) {
+	return ((struct gateway *)context)->exports;
+}
+
+void gateway_register_api(struct gateway *gateway, const char *token_file, struct router *router) {
+	CHECK(gateway->files && !gateway->api);
+	gateway->api = export_api_new(&(struct export_api_options){
+		.loop = gateway->loop,
+		.directory = gateway->exports_directory,
+		.token_file = token_file,
+		.exports = get_exports,
+		.changed = on_files,
+		.context = gateway,
+	});
+	export_api_register(gateway->api, router);
 }
 
 uint16_t gateway_port(const struct gateway *gateway) {

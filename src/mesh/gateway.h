@@ -9,8 +9,9 @@
  * A gateway that no hub can reach dials the hubs that its configuration names, and serves them over
  * those connections by the same rules (mesh/dialler.h).
  *
- * The configuration file is watched: exports come and go without a restart, and peers that follow
- * the catalogue know within a moment (docs/formats/link.md).
+ * The configuration file is watched, and so is a directory of further exports (mesh/export_files.h)
+ * into which programs may put them over HTTP (mesh/export_api.h): exports come and go without a
+ * restart, and peers that follow the catalogue know within a moment (docs/formats/link.md).
  *
  * Owned by one loop.
  */
@@ -26,9 +27,12 @@
 #include <stdint.h>
 
 struct gateway;
+struct router;
 
 struct gateway_options {
 	const char *config_file; /* Copied, as are all strings. */
+	/* Of further exports, one to a file; watched. NULL: none. */
+	const char *exports_directory;
 	const char *host;
 	uint16_t port;        /* 0: any. */
 	struct tls_slot *tls; /* Who we are; borrowed. */
@@ -44,6 +48,12 @@ MUST_USE int gateway_open(struct loop *loop, const struct gateway_options *optio
 void gateway_close(struct gateway *gateway);
 /* Which anchors we believe, for those who follow the catalogue. */
 void gateway_set_trust(struct gateway *gateway, const struct trust_facts *facts);
+/*
+ * Adds /atoll/v1/exports and /atoll/v1/exports/NAME to a router: exports are listed, and put into
+ * the directory of exports and removed from it, by whoever knows the token that stands in
+ * 'token_file' (read anew for each request). Only with an exports_directory, and once.
+ */
+void gateway_register_api(struct gateway *gateway, const char *token_file, struct router *router);
 /* The port that is listened on. */
 uint16_t gateway_port(const struct gateway *gateway);
 

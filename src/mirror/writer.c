@@ -7,7 +7,6 @@
 #include "base/pool.h"
 #include "io/file.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 struct slot {
@@ -28,8 +27,6 @@ struct round {
 	struct buf texts[WRITER_FILES_MAX];
 	bool is_wanted[WRITER_FILES_MAX];
 	struct err failures[WRITER_FILES_MAX];
-	/* Set, with release, by the thread when the loop's queue was full; read with acquire. */
-	_Atomic bool is_unposted;
 };
 
 struct writer {
@@ -113,11 +110,9 @@ static void on_done(void *context) {
 
 static void on_thread(void *context) {
 	struct round *round = context;
-	struct loop *loop = round->loop;
 	write_all(round);
-	if (!loop_post(loop, on_done, round)) {
-		atomic_store_explicit(&round->is_unposted, true, memory_order_release);
-	}
+	/* One at a time, far below LOOP_POST_MAX. */
+	CHECK(loop_post(round->loop, on_done, round));
 }
 
 struct writer *writer_new(struct loop *loop, const char *directory, const struct writer_file *files,
@@ -161,7 +156,6 @@ static struct round *make_round(struct writer *writer) {
 	round->directory = writer->directory;
 	round->files = writer->files;
 	round->count = writer->count;
-	atomic_init(&round->is_unposted, false);
 	for (size_t i = 0; i < writer->count; i++) {
 		round->is_wanted[i] = writer->slots[i].is_wanted;
 		round->texts[i] = writer->slots[i].text;
@@ -171,23 +165,14 @@ static struct round *make_round(struct writer *writer) {
 	return round;
 }
 
-static bool is_unposted(const struct round *round) {
-	/* Pairs with the release in on_thread. */
-	return atomic_load_explicit(&round->is_unposted, memory_order_acquire);
-}
-
 void writer_run(struct writer *writer) {
-	if (writer->round && is_unposted(writer->round)) {
-		(void)finish(writer->round);
-	}
 	if (writer->round) {
 		return;
 	}
 	writer->round = make_round(writer);
 	if (writer->round) {
 		/* The one before has been handed back, so there is room in the queue. */
-		bool is_taken = pool_submit(writer->pool, on_thread, writer->round);
-		CHECK(is_taken);
+		CHECK(pool_submit(writer->pool, on_thread, writer->round));
 	}
 }
 
@@ -196,9 +181,7 @@ void writer_free(struct writer *writer) {
 		return;
 	}
 	pool_free(writer->pool);
-	if (writer->round && is_unposted(writer->round)) {
-		(void)finish(writer->round);
-	} else if (writer->round) {
+	if (writer->round) {
 		writer->round->writer = NULL; /* on_done frees it. */
 	}
 	struct round *last = make_round(writer);
