@@ -20,6 +20,13 @@
 /* Batches done ahead, for each lane. */
 #define SLOTS_PER_LANE 2
 
+/* Samples held for a column: most of all while it was looked for, and now that it is there. Series
+ * before it that gave none may have been longer. */
+struct held {
+	uint64_t most;
+	uint64_t now;
+};
+
 /* A batch that was done ahead: its columns, one after the other. */
 struct slot {
 	bool is_done;
@@ -28,7 +35,7 @@ struct slot {
 	const struct histogram **histograms; /* and, once there was one that has any, these. */
 	struct parked {
 		struct labels labels;
-		uint64_t held; /* Samples held while the column was made. */
+		struct held held;
 		bool drops_name;
 		bool is_special;
 		bool has_histograms;
@@ -38,8 +45,8 @@ struct slot {
 	size_t charged_bytes;
 	uint64_t samples_read;
 	uint64_t samples_loaded;
-	uint64_t held; /* For series after the last column, which gave none. */
-	int rc;        /* Why it ends early; the sentence is in 'err'. */
+	struct held held; /* For series after the last column, which gave none. */
+	int rc;           /* Why it ends early; the sentence is in 'err'. */
 	struct err err;
 };
 
@@ -152,7 +159,7 @@ static int slot_grow_histograms(struct gather *gather, struct slot *slot, struct
 }
 
 static int slot_add(struct gather *gather, struct slot *slot, const struct column *column,
-	uint64_t held, struct err *err) {
+	const struct held *held, struct err *err) {
 	size_t steps = gather->grid->count;
 	size_t words = step_words(steps);
 	size_t at = slot->count;
@@ -172,7 +179,7 @@ static int slot_add(struct gather *gather, struct slot *slot, const struct colum
 	}
 	slot->columns[slot->count++] = (struct parked){
 		.labels = column->labels,
-		.held = held,
+		.held = *held,
 		.drops_name = column->drops_name,
 		.is_special = column->is_special,
 		.has_histograms = column->histograms != NULL,
@@ -239,15 +246,16 @@ static int lane_seek(struct lane *lane, size_t batch) {
 }
 
 /* The lane's next column, and the samples that were held for it. */
-static int lane_next(struct lane *lane, struct column *out, uint64_t *held) {
+static int lane_next(struct lane *lane, struct column *out, struct held *held) {
 	int rc;
 
 	/* What is held for the column before is not this one's. */
 	lane->ev.samples_peak = 0;
 	rc = lane->stream->next(lane->stream, out);
-	*held = lane->ev.samples_peak > lane->ev.samples_held ? lane->ev.samples_peak
-							      : lane->ev.samples_held;
-	*held -= lane->held;
+	held->now = lane->ev.samples_held - lane->held;
+	held->most = lane->ev.samples_peak > lane->ev.samples_held
+			     ? lane->ev.samples_peak - lane->held
+			     : held->now;
 	return rc;
 }
 
@@ -256,12 +264,12 @@ static void lane_fill(struct lane *lane, size_t batch, struct slot *slot) {
 	uint64_t read = lane->ev.samples_read;
 	uint64_t loaded = lane->ev.samples_loaded;
 	struct column column;
-	uint64_t held = 0;
+	struct held held = { 0 };
 	int rc = lane_seek(lane, batch);
 
 	slot->count = 0;
 	while (rc >= 0 && (rc = lane_next(lane, &column, &held)) > 0) {
-		rc = slot_add(lane->gather, slot, &column, held, &lane->err);
+		rc = slot_add(lane->gather, slot, &column, &held, &lane->err);
 	}
 	slot->rc = rc;
 	slot->held = held;
@@ -418,7 +426,7 @@ NO_THREAD_ANALYSIS static void end_batch(struct gather *gather) {
 }
 
 /* The next column of the batch. Returns 1, 0 at its end, or an error. */
-static int next_of_batch(struct gather *gather, struct column *out, uint64_t *held) {
+static int next_of_batch(struct gather *gather, struct column *out, struct held *held) {
 	struct slot *slot = gather->current;
 	size_t steps = gather->grid->count;
 	size_t at = gather->column;
@@ -487,11 +495,12 @@ NO_THREAD_ANALYSIS static void close_desk(struct gather *gather) {
 }
 
 /* Takes a column over from whichever lane made it. */
-static int take_column(struct gather *gather, struct column *column, uint64_t held) {
+static int take_column(struct gather *gather, struct column *column, const struct held *held) {
 	struct eval *ev = gather->ev;
-	int rc = eval_hold(ev, held);
+	int rc = eval_hold(ev, held->most);
 
-	gather->held = held;
+	eval_drop(ev, held->most - held->now);
+	gather->held = held->now;
 	rc = rc < 0 ? rc : eval_work(ev, gather->grid->count);
 	if (rc == 0 && column->is_special) {
 		column->is_special = false;
@@ -502,7 +511,7 @@ static int take_column(struct gather *gather, struct column *column, uint64_t he
 
 static int gather_next(struct stream *stream, struct column *out) {
 	struct gather *gather = CONTAINER_OF(stream, struct gather, stream);
-	uint64_t held = 0;
+	struct held held = { 0 };
 	int rc;
 
 	eval_drop(gather->ev, gather->held);
@@ -518,13 +527,13 @@ static int gather_next(struct stream *stream, struct column *out) {
 		}
 		rc = next_of_batch(gather, out, &held);
 		if (rc != 0) {
-			return rc < 0 ? rc : take_column(gather, out, held);
+			return rc < 0 ? rc : take_column(gather, out, &held);
 		}
-		rc = eval_hold(gather->ev, held);
+		rc = eval_hold(gather->ev, held.most);
 		if (rc < 0) {
 			return rc;
 		}
-		eval_drop(gather->ev, held);
+		eval_drop(gather->ev, held.most);
 		end_batch(gather);
 	}
 	close_desk(gather);

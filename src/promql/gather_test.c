@@ -211,6 +211,8 @@ static const char *const queries[] = {
 	"limitk(5, gauge)",
 	"absent(gauge)",
 	"label_replace(gauge, \"x\", \"$1\", \"job\", \"(.*)\")",
+	"rate({__name__=~\"gauge|mixed\"}[10m])",
+	"irate({__name__=~\"gauge|mixed\"}[1h]) > 0.04",
 };
 
 static void any_number_of_threads_gives_the_same_answers(void **state) {
