@@ -33,6 +33,7 @@ struct api_options {
 	int64_t query_timeout_ms; /* --query.timeout */
 	/* What format_query and parse_query understand: what the source's engine does. */
 	struct parse_options parse;
+	bool per_step_stats;     /* stats=all gives those of each step. */
 	const char *cors_origin; /* --web.cors.origin: a regex, anchored; NULL: no CORS headers. */
 	/* Writers of status documents, called on the loop; NULL: that endpoint is 404. */
 	void (*config)(void *context, struct buf *yaml);

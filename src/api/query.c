@@ -7,6 +7,7 @@
 #include "api/render.h"
 #include "api/tree.h"
 #include "base/memory.h"
+#include "base/quote.h"
 #include "http/uri.h"
 #include "matrix/matrix.h"
 #include "promql/print.h"
@@ -34,14 +35,39 @@ static void encode_matrix(struct job *job, const struct query_result *result) {
 	arena_release(&job->arena, 2 * job->arena.bytes);
 }
 
+static struct stats_wish read_stats(const struct job *job) {
+	struct str text = uri_params_get(&job->params, STR("stats"), NULL);
+	bool is_all = str_equal(text, STR("all"));
+
+	return (struct stats_wish){
+		.is_wanted = text.len > 0,
+		.is_known = is_all || str_equal(text, STR("true")),
+		.has_steps = is_all && job->api->options.per_step_stats,
+		.waited_ns = job->waited_ns,
+	};
+}
+
+/* Any value used to be taken for true. */
+static void warn_of_stats(struct job *job, struct annotations *notes) {
+	AUTO(buf_deinit) struct buf quoted = { 0 };
+
+	quote_append(uri_params_get(&job->params, STR("stats"), NULL), &quoted);
+	annotations_add(notes, &job->arena, false,
+		arena_printf(&job->arena,
+			"value %s for parameter \"stats\" is deprecated and will be "
+			"rejected in the next major release, use \"true\" or \"all\"",
+			buf_text(&quoted)));
+}
+
 static void evaluate(struct job *job, struct query_request *request, int64_t timeout_ms) {
 	struct source *source = job->api->options.source;
 	struct source_answer answer = { 0 };
-	struct str stats = uri_params_get(&job->params, STR("stats"), NULL);
 	size_t limit = request->limit;
+	struct stats_wish stats = read_stats(job);
 	struct json_writer json;
 	struct err err = { 0 };
 
+	request->counts_steps = stats.is_wanted;
 	job_set_deadline(job, timeout_ms);
 	request->control = &job->control;
 	request->limit = limit_to_ask(limit);
@@ -60,10 +86,12 @@ static void evaluate(struct job *job, struct query_request *request, int64_t tim
 		encode_matrix(job, &answer.result);
 		return;
 	}
+	if (stats.is_wanted && !stats.is_known) {
+		warn_of_stats(job, &answer.result.notes);
+	}
 	job_open_json(job, &json, &err);
 	render_begin(&json);
-	bool truncated =
-		render_result(&json, &answer, request, stats.len > 0 ? &job->waited_ns : NULL);
+	bool truncated = render_result(&json, &answer, request, stats.is_wanted ? &stats : NULL);
 	render_end(&json, &answer.result.notes, truncated);
 	job_close_json(job, &json, &err);
 }

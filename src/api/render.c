@@ -347,25 +347,58 @@ static void put_seconds(struct json_writer *json, const char *key, int64_t ns) {
 	json_put_double(json, (double)ns / (double)NS_PER_S);
 }
 
-static void put_stats(
-	struct json_writer *json, const struct source_answer *answer, int64_t waited_ns) {
-	const struct query_stats *stats = &answer->result.stats;
+static void put_count(struct json_writer *json, const char *key, uint64_t count) {
+	json_key(json, str_of(key));
+	json_put_int(json, (int64_t)count);
+}
 
-	json_key(json, STR("stats"));
-	json_begin_object(json);
+/* [[seconds, count], ...] */
+static void put_step_counts(struct json_writer *json, const char *key, const struct grid *grid,
+	const uint64_t *counts) {
+	json_key(json, str_of(key));
+	json_begin_array(json);
+	for (size_t i = 0; i < grid->count; i++) {
+		json_begin_array(json);
+		json_put_double(json, (double)grid_time(grid, i) / 1000);
+		json_put_int(json, (int64_t)counts[i]);
+		json_end_array(json);
+	}
+	json_end_array(json);
+}
+
+static void put_timings(
+	struct json_writer *json, const struct query_stats *stats, const struct stats_wish *wish) {
 	json_key(json, STR("timings"));
 	json_begin_object(json);
 	put_seconds(json, "evalTotalTime", stats->eval_ns);
-	put_seconds(json, "innerEvalTime", stats->eval_ns);
-	put_seconds(json, "execQueueTime", waited_ns);
-	put_seconds(json, "execTotalTime", waited_ns + stats->eval_ns);
+	put_seconds(json, "resultSortTime", stats->sort_ns);
+	put_seconds(json, "queryPreparationTime", stats->prepare_ns);
+	put_seconds(json, "innerEvalTime", stats->eval_ns - stats->prepare_ns - stats->sort_ns);
+	put_seconds(json, "execQueueTime", wish->waited_ns);
+	put_seconds(json, "execTotalTime", wish->waited_ns + stats->eval_ns);
 	json_end_object(json);
+}
+
+static void put_stats(struct json_writer *json, const struct source_answer *answer,
+	const struct query_request *request, const struct stats_wish *wish) {
+	const struct query_stats *stats = &answer->result.stats;
+	bool has_steps = wish->has_steps && stats->step_samples;
+
+	json_key(json, STR("stats"));
+	json_begin_object(json);
+	put_timings(json, stats, wish);
 	json_key(json, STR("samples"));
 	json_begin_object(json);
-	json_key(json, STR("totalQueryableSamples"));
-	json_put_int(json, (int64_t)stats->samples);
-	json_key(json, STR("peakSamples"));
-	json_put_int(json, (int64_t)stats->samples_peak);
+	if (has_steps) {
+		put_step_counts(
+			json, "totalQueryableSamplesPerStep", &request->grid, stats->step_samples);
+	}
+	put_count(json, "totalQueryableSamples", stats->samples);
+	if (has_steps) {
+		put_step_counts(json, "samplesReadPerStep", &request->grid, stats->step_read);
+	}
+	put_count(json, "samplesRead", stats->samples_read);
+	put_count(json, "peakSamples", stats->samples_peak);
 	json_end_object(json);
 	if (answer->share_count > 0) {
 		json_key(json, STR("clusters"));
@@ -375,7 +408,7 @@ static void put_stats(
 }
 
 bool render_result(struct json_writer *json, const struct source_answer *answer,
-	const struct query_request *request, const int64_t *waited_ns) {
+	const struct query_request *request, const struct stats_wish *stats) {
 	const struct query_result *result = &answer->result;
 	bool truncated = false;
 	json_begin_object(json);
@@ -401,8 +434,8 @@ bool render_result(struct json_writer *json, const struct source_answer *answer,
 		json_key(json, STR("result"));
 		truncated = put_columns(json, result, request);
 	}
-	if (waited_ns) {
-		put_stats(json, answer, *waited_ns);
+	if (stats) {
+		put_stats(json, answer, request, stats);
 	}
 	if (request->explains) {
 		json_key(json, STR("explain"));

@@ -18,13 +18,20 @@ void render_end(struct json_writer *json, const struct annotations *notes, bool 
 /* {"status":"error","errorType":...,"error":...}; returns the HTTP status of the code. */
 int render_error(struct buf *out, const struct err *err);
 
+/* What a client wants to know about its query, by the parameter "stats". */
+struct stats_wish {
+	bool is_wanted;
+	bool is_known;     /* By one of the words for it. */
+	bool has_steps;    /* Of each step, too. */
+	int64_t waited_ns; /* How long the query waited for a thread. */
+};
+
 /*
- * The data of a query: {"resultType":...,"result":[...]}, with stats unless 'waited_ns' (how long
- * it waited for a thread) is NULL. At most request->limit series (0: all); returns whether some
- * were left out.
+ * The data of a query: {"resultType":...,"result":[...]}, with stats unless 'stats' is NULL. At
+ * most request->limit series (0: all); returns whether some were left out.
  */
 bool render_result(struct json_writer *json, const struct source_answer *answer,
-	const struct query_request *request, const int64_t *waited_ns);
+	const struct query_request *request, const struct stats_wish *stats);
 
 /* {"name":"value",...} */
 void render_labels(struct json_writer *json, const struct labels *set);

@@ -45,11 +45,10 @@ static void expect(struct fixture *fixture, const char *json) {
 }
 
 static bool render(struct fixture *fixture, bool with_stats) {
-	static const int64_t waited_ns = 250000000;
+	static const struct stats_wish wish = { .is_wanted = true, .waited_ns = 250000000 };
 	struct json_writer json;
 	json_writer_init(&json, &fixture->out);
-	return render_result(
-		&json, &fixture->answer, &fixture->request, with_stats ? &waited_ns : NULL);
+	return render_result(&json, &fixture->answer, &fixture->request, with_stats ? &wish : NULL);
 }
 
 static void writes_a_matrix_with_gaps_and_millisecond_times(void **state) {

@@ -2,21 +2,22 @@
 
 #include "base/log.h"
 
-static void enable(struct str name, struct parse_options *options, bool *delayed_name_removal) {
+static void enable(struct str name, struct features *features) {
 	bool is_always_on;
 	const struct {
 		const char *name;
 		bool *option;
 	} known[] = {
-		{ "promql-experimental-functions", &options->experimental_functions },
-		{ "promql-extended-range-selectors", &options->extended_range_selectors },
-		{ "promql-binop-fill-modifiers", &options->binop_fill_modifiers },
-		{ "promql-delayed-name-removal", delayed_name_removal },
+		{ "promql-experimental-functions", &features->parse.experimental_functions },
+		{ "promql-extended-range-selectors", &features->parse.extended_range_selectors },
+		{ "promql-binop-fill-modifiers", &features->parse.binop_fill_modifiers },
+		{ "promql-delayed-name-removal", &features->delayed_name_removal },
+		{ "promql-per-step-stats", &features->per_step_stats },
 		/* Always on, as in Prometheus, which takes its name still. */
 		{ "promql-duration-expr", &is_always_on },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
-		if (known[i].option && str_equal(name, str_of(known[i].name))) {
+		if (str_equal(name, str_of(known[i].name))) {
 			*known[i].option = true;
 			log_info("feature enabled", KV_STR("feature", name));
 			return;
@@ -27,12 +28,13 @@ static void enable(struct str name, struct parse_options *options, bool *delayed
 	}
 }
 
-void features_enable(
-	const struct flag_list *names, struct parse_options *options, bool *delayed_name_removal) {
+struct features features_read(const struct flag_list *names) {
+	struct features features = { 0 };
 	for (size_t i = 0; i < names->count; i++) {
 		struct str rest = str_of(names->items[i]);
 		while (rest.ptr) {
-			enable(str_trim(str_cut(&rest, ',')), options, delayed_name_removal);
+			enable(str_trim(str_cut(&rest, ',')), &features);
 		}
 	}
+	return features;
 }

@@ -7,11 +7,14 @@
 #include "cmd/flags.h"
 #include "promql/parse.h"
 
-/*
- * Switches on what 'names' (each "a,b,...") say. Unknown ones are only logged, since charts pass
- * old names. 'delayed_name_removal' is NULL where that cannot be had.
- */
-void features_enable(
-	const struct flag_list *names, struct parse_options *options, bool *delayed_name_removal);
+struct features {
+	struct parse_options parse;
+	bool delayed_name_removal; /* promql-delayed-name-removal */
+	bool per_step_stats;       /* promql-per-step-stats */
+};
+
+/* What 'names' (each "a,b,...") switch on. Unknown ones are only logged, since charts pass old
+ * names. */
+struct features features_read(const struct flag_list *names);
 
 #endif

@@ -90,6 +90,7 @@ static const struct flag rows[] = {
 /* Everything the process holds, in the order it is made. */
 struct hub_process {
 	const struct hub_flags *flags;
+	struct features features;
 	int64_t start_ms;
 	struct loop *loop;
 	struct metric_registry *metrics;
@@ -188,8 +189,13 @@ static void make_hub(struct hub_process *process) {
 		.samples_max = (uint64_t)flags->samples_max,
 		.query_bytes_max = flags->query_bytes_max,
 		.process_bytes_max = flags->process_bytes_max };
-	/* Names that are removed late in the clusters would be gone before our part of a query. */
-	features_enable(&flags->features, &engine.parse, NULL);
+	process->features = features_read(&flags->features);
+	if (process->features.delayed_name_removal) {
+		/* Those of the clusters would be gone before our part of a query. */
+		log_warn("names are removed at once over clusters: a hub cannot delay it",
+			KV("option", "promql-delayed-name-removal"));
+	}
+	engine.parse = process->features.parse;
 	process->engine = engine_new(&engine, clock_system());
 	link_transport_init(&process->transport, process->links);
 	const struct hub_options hub = {
@@ -222,7 +228,8 @@ static int open_web(struct hub_process *process, struct err *err) {
 		.connections_max = flags->connections_max,
 		.cors_origin = flags->cors_origin,
 		.query_timeout_ms = flags->query_timeout_ms,
-		.parse = engine_options_get(process->engine)->parse,
+		.parse = process->features.parse,
+		.per_step_stats = process->features.per_step_stats,
 		.source = hub_source(process->hub),
 		.engine = process->engine,
 		.pool = process->pool,

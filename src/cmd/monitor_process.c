@@ -131,7 +131,9 @@ static void make_engine(struct monitor *monitor) {
 		.threads = flags->query_threads > 0 ? (size_t)flags->query_threads
 						    : system_cpu_count(),
 	};
-	features_enable(&flags->features, &options.parse, &options.delayed_name_removal);
+	monitor->features = features_read(&flags->features);
+	options.parse = monitor->features.parse;
+	options.delayed_name_removal = monitor->features.delayed_name_removal;
 	monitor->engine = engine_new(&options, clock_system());
 	/* Its store and documents come with the database; until then nobody is let in. */
 	local_source_init(&monitor->source, monitor->engine, NULL, NULL, NULL);
@@ -162,7 +164,8 @@ static int open_web(struct monitor *monitor, struct err *err) {
 		.connections_max = flags->connections_max,
 		.cors_origin = flags->cors_origin,
 		.query_timeout_ms = flags->query_timeout_ms,
-		.parse = engine_options_get(monitor->engine)->parse,
+		.parse = monitor->features.parse,
+		.per_step_stats = monitor->features.per_step_stats,
 		.source = &monitor->source.source,
 		.engine = monitor->engine,
 		.pool = monitor->queries,

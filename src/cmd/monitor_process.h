@@ -9,6 +9,7 @@
 #define CMD_MONITOR_PROCESS_H
 
 #include "base/pool.h"
+#include "cmd/features.h"
 #include "cmd/monitor.h"
 #include "cmd/web.h"
 #include "config/config.h"
@@ -22,6 +23,7 @@
 
 struct monitor {
 	const struct monitor_flags *flags;
+	struct features features;
 	int64_t start_ms;
 	struct loop *loop;
 	struct metric_registry *metrics;

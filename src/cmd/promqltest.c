@@ -65,7 +65,9 @@ static int run(const void *config, char **args, size_t arg_count) {
 		return command_fail(&promqltest_command, &err);
 	}
 	log_set_level(LOG_WARN);
-	features_enable(&flags->features, &options.parse, &options.delayed_name_removal);
+	struct features features = features_read(&flags->features);
+	options.parse = features.parse;
+	options.delayed_name_removal = features.delayed_name_removal;
 	for (size_t i = 0; i < arg_count; i++) {
 		run_file(args[i], &options, &total);
 	}

@@ -46,6 +46,7 @@ int web_new(const struct web_options *options, struct web **out, struct err *err
 		.metrics = options->metrics,
 		.query_timeout_ms = options->query_timeout_ms,
 		.parse = options->parse,
+		.per_step_stats = options->per_step_stats,
 		.cors_origin = options->cors_origin,
 		.config = options->yaml ? put_yaml : NULL,
 		.flags = put_flags,

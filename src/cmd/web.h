@@ -13,7 +13,8 @@ struct web_options {
 	int64_t connections_max;        /* --web.max-connections */
 	const char *cors_origin;        /* --web.cors.origin */
 	int64_t query_timeout_ms;       /* --query.timeout */
-	struct parse_options parse;     /* --enable-feature */
+	struct parse_options parse;     /* --enable-feature, */
+	bool per_step_stats;            /* promql-per-step-stats of it */
 	struct source *source;          /* Borrowed, as all below. */
 	struct engine *engine;
 	struct pool *pool;

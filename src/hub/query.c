@@ -464,7 +464,8 @@ int hub_query(struct source *source, const struct query_request *request, struct
 		.is_range = request->is_range,
 		.lookback_ms = request->lookback_ms,
 		.control = request->control,
-		.explains = request->explains };
+		.explains = request->explains,
+		.counts_steps = request->counts_steps };
 	hub_charge_init(hub, arena, &charge);
 	hub->options.transport->ops->clusters(
 		hub->options.transport, arena, &run.clusters, &run.cluster_count);

@@ -1,5 +1,6 @@
 #include "promql/engine.h"
 
+#include "promql/counts.h"
 #include "promql/eval.h"
 #include "promql/explain.h"
 #include "promql/function.h"
@@ -140,9 +141,45 @@ static int eval_explained(struct eval *ev, const struct query_params *params, st
 	return explain_copy(arena, &root, &result->plan, ev->err);
 }
 
-static int eval_prepared(struct engine *engine, struct eval *ev, const struct query_params *params,
-	struct arena *arena, struct query_result *result) {
-	int64_t start_ns = clock_mono_ns(engine->clock);
+/* Moves what was counted of each step to the result. */
+static int take_counts(
+	struct eval *ev, size_t step_count, struct arena *arena, struct query_stats *stats) {
+	uint64_t *steps = ARENA_TRY_NEW(arena, uint64_t, 2 * step_count, ev->err);
+
+	if (!steps) {
+		return ERR_LIMIT;
+	}
+	stats->step_samples = steps;
+	stats->step_read = steps + step_count;
+	stats->samples_read = 0;
+	for (size_t i = 0; i < step_count; i++) {
+		stats->step_samples[i] = ev->counts->used[i];
+		stats->step_read[i] = ev->counts->read[i];
+		stats->samples_read += ev->counts->read[i];
+	}
+	return 0;
+}
+
+/* Evaluates the tree, with what is to be told of it. */
+static int eval_told(struct eval *ev, const struct query_params *params, struct arena *arena,
+	struct query_result *result) {
+	int rc;
+
+	if (params->counts_steps) {
+		ev->counts = counts_new(ev, params->grid.count, true);
+		if (!ev->counts) {
+			return ERR_LIMIT;
+		}
+	}
+	rc = params->explains ? eval_explained(ev, params, arena, result)
+			      : eval_root(ev, params, arena, result);
+	return rc < 0 || !params->counts_steps
+		       ? rc
+		       : take_counts(ev, params->grid.count, arena, &result->stats);
+}
+
+static int eval_prepared(struct eval *ev, const struct query_params *params, struct arena *arena,
+	struct query_result *result) {
 	bool is_charged = arena->budget == NULL;
 	const struct budget *whole = is_charged ? &ev->budget : arena->budget;
 	int rc;
@@ -152,10 +189,7 @@ static int eval_prepared(struct engine *engine, struct eval *ev, const struct qu
 		arena->budget = &ev->budget;
 	}
 	rc = eval_check(ev);
-	if (rc == 0) {
-		rc = params->explains ? eval_explained(ev, params, arena, result)
-				      : eval_root(ev, params, arena, result);
-	}
+	rc = rc < 0 ? rc : eval_told(ev, params, arena, result);
 	rc = rc < 0 ? rc : eval_check(ev);
 	if (is_charged) {
 		arena->budget = NULL;
@@ -164,12 +198,9 @@ static int eval_prepared(struct engine *engine, struct eval *ev, const struct qu
 		return rc;
 	}
 	notes_format(&ev->notes, ev->tree->text, arena, &result->notes);
-	result->stats = (struct query_stats){
-		.samples = ev->samples_read,
-		.samples_peak = ev->samples_peak,
-		.bytes_peak = budget_peak(whole),
-		.eval_ns = clock_mono_ns(engine->clock) - start_ns,
-	};
+	result->stats.samples = ev->samples_read;
+	result->stats.samples_peak = ev->samples_peak;
+	result->stats.bytes_peak = budget_peak(whole);
 	return 0;
 }
 
@@ -177,6 +208,8 @@ int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tr
 	const struct query_params *params, struct arena *arena, struct query_result *result,
 	struct err *err) {
 	struct query_result made = { 0 };
+	int64_t start_ns = clock_mono_ns(engine->clock);
+	int64_t prepared_ns;
 	struct eval ev;
 	int rc = check_type(expr_unparen(tree->root), params, err);
 
@@ -184,6 +217,7 @@ int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tr
 	if (rc < 0) {
 		return rc;
 	}
+	prepared_ns = clock_mono_ns(engine->clock);
 	eval_init(&ev, engine, arena->budget);
 	ev.options = &engine->options;
 	ev.store = store;
@@ -195,9 +229,11 @@ int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tr
 	ev.threads = engine->options.threads;
 	ev.lookback_ms =
 		params->lookback_ms > 0 ? params->lookback_ms : engine->options.lookback_ms;
-	rc = eval_prepared(engine, &ev, params, arena, &made);
+	rc = eval_prepared(&ev, params, arena, &made);
 	eval_deinit(&ev);
 	if (rc == 0) {
+		made.stats.prepare_ns = prepared_ns - start_ns;
+		made.stats.eval_ns = clock_mono_ns(engine->clock) - start_ns;
 		*result = made;
 	}
 	return rc;

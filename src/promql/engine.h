@@ -71,6 +71,7 @@ struct query_params {
 	bool is_range;                 /* A range query, even if its grid has one step. */
 	int64_t lookback_ms;           /* 0: the engine's. */
 	struct query_control *control; /* May be NULL. */
+	bool counts_steps;             /* Fill in what query_stats has of each step. */
 	bool explains;                 /* Fill in query_result.plan. */
 };
 
@@ -93,7 +94,13 @@ struct query_stats {
 	uint64_t samples;      /* totalQueryableSamples: samples loaded, per step that used them. */
 	uint64_t samples_peak; /* peakSamples: held at once. */
 	uint64_t bytes_peak;
-	int64_t eval_ns;
+	int64_t eval_ns; /* All of it, preparing and sorting included. */
+	int64_t prepare_ns;
+	int64_t sort_ns;
+	/* Only with query_params.counts_steps, else 0 and NULL: */
+	uint64_t samples_read;  /* samplesRead: a range's windows that overlap count once. */
+	uint64_t *step_samples; /* The same two of each step. */
+	uint64_t *step_read;
 };
 
 /*

@@ -27,6 +27,7 @@ struct gather;
 struct leaf;
 struct pool;
 struct shared;
+struct step_counts;
 struct table;
 
 /* One evaluation of a query. */
@@ -60,6 +61,7 @@ struct eval {
 	 * for all steps, not at all inside a subquery, whose results are counted when they are
 	 * used. */
 	uint64_t samples_weight;
+	struct step_counts *counts;    /* The same by step; NULL: nobody asked. */
 	uint64_t samples_loaded;       /* From the store. */
 	struct clock *clock;           /* The engine's. */
 	struct explain_node *explains; /* What is at work now; NULL: nobody asked. */

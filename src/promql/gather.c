@@ -2,6 +2,7 @@
 
 #include "promql/chain.h"
 #include "promql/columns.h"
+#include "promql/counts.h"
 #include "promql/explain.h"
 #include "promql/names.h"
 
@@ -469,6 +470,9 @@ static void finish(struct gather *gather) {
 		struct lane *lane = &gather->lanes[i];
 
 		notes_merge(&ev->notes, &ev->arena, &lane->ev.notes, 0, 0);
+		if (ev->counts) {
+			counts_merge(ev->counts, lane->ev.counts);
+		}
 		if (lane->leaf) {
 			leaf_close(&lane->ev, lane->leaf);
 		}
@@ -591,6 +595,14 @@ int gather_open(struct eval *ev, struct expr *expr, const struct grid *grid, str
 	}
 	for (size_t i = 0; i < gather->lane_count; i++) {
 		lane_init(&gather->lanes[i], gather);
+		if (!ev->counts) {
+			continue;
+		}
+		gather->lanes[i].ev.counts =
+			counts_new(ev, ev->counts->step_count, ev->counts->used != NULL);
+		if (!gather->lanes[i].ev.counts) {
+			return ERR_LIMIT;
+		}
 	}
 	gather->desk = desk_new(gather);
 	gather->next = ev->gathers;

@@ -1,6 +1,7 @@
 #include "promql/range.h"
 
 #include "promql/call.h"
+#include "promql/counts.h"
 #include "promql/extended.h"
 #include "promql/function.h"
 #include "promql/histogram_range.h"
@@ -103,6 +104,17 @@ static int drop_names(struct range_stream *range, bool has_first) {
 	return rc;
 }
 
+/* Counts the samples that the steps used. */
+static void count_windows(struct range_stream *range, const struct windows *windows) {
+	struct eval *ev = range->call.ev;
+
+	eval_count(ev, windows->used);
+	if (ev->counts) {
+		counts_add_windows(
+			ev, windows, range->call.grid, samples_are_evaluated(range->source));
+	}
+}
+
 /* As run_series. */
 static int run_mixed(struct range_stream *range, const struct samples *samples) {
 	struct range_call *call = &range->call;
@@ -113,7 +125,7 @@ static int run_mixed(struct range_stream *range, const struct samples *samples) 
 	if (rc < 0) {
 		return rc;
 	}
-	eval_count(call->ev, range->mixed.windows.used);
+	count_windows(range, &range->mixed.windows);
 	has_first = present_any(range->column.present, steps);
 	range->has_second = present_any(range->mixed.second.present, steps);
 	range->mixed.second.labels = range->column.labels;
@@ -149,7 +161,7 @@ static int run_series(struct range_stream *range, const struct samples *samples)
 	}
 	rc = windows_update(&call->windows, call->ev, call->grid, call->shape, samples);
 	rc = rc < 0 ? rc : range->run(call, &range->column);
-	eval_count(call->ev, call->windows.used);
+	count_windows(range, &call->windows);
 	if (rc < 0 || !present_any(range->column.present, steps)) {
 		return rc;
 	}

@@ -1,5 +1,6 @@
 #include "promql/result.h"
 
+#include "promql/counts.h"
 #include "promql/extended.h"
 #include "promql/histogram.h"
 
@@ -184,7 +185,10 @@ int result_vector(struct eval *ev, struct expr *expr, const struct grid *grid, b
 		return rc;
 	}
 	if (is_sorted && collector.count > 1) {
+		int64_t start_ns = clock_mono_ns(ev->clock);
+
 		qsort(collector.columns, collector.count, sizeof(*collector.columns), cmp_columns);
+		result->stats.sort_ns = clock_mono_ns(ev->clock) - start_ns;
 	}
 	result->steps = (struct steps){
 		.grid = *grid, .columns = collector.columns, .count = collector.count
@@ -374,6 +378,9 @@ int result_raw(struct eval *ev, struct expr *expr, const struct grid *grid, stru
 		rc = rc < 0 ? rc : eval_hold(ev, samples.count);
 		rc = rc < 0 ? rc : copy_raw(ev, &samples, arena, &items[count]);
 		eval_count(ev, samples.count);
+		if (ev->counts) {
+			counts_add_first(ev, samples.count, samples_are_evaluated(source));
+		}
 		count++;
 	}
 	rc = rc < 0 ? rc : sort_raw(ev, arena, items, &count);

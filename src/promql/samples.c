@@ -6,14 +6,17 @@
 #include "promql/samples.h"
 
 #include "promql/columns.h"
+#include "promql/counts.h"
 #include "promql/explain.h"
 
 struct samples_source {
 	struct eval *ev;
 	struct window_shape shape;
-	struct leaf *leaf; /* A selector, */
-	bool is_empty;     /* or a subquery: one that has no step, */
-	struct grid grid;  /* or one with these steps. */
+	struct leaf *leaf;          /* A selector, */
+	bool is_empty;              /* or a subquery: one that has no step, */
+	struct grid grid;           /* or one with these steps. */
+	const struct grid *outer;   /* Who asks; */
+	struct step_counts *counts; /* what was read for that, or NULL. */
 	struct columns columns;
 	size_t next;
 	int64_t *times_ms;
@@ -24,6 +27,10 @@ struct samples_source {
 	uint64_t held;             /* Samples of the current series, as counted. */
 	struct explain_node *node; /* NULL: nobody wants to know. */
 };
+
+bool samples_are_evaluated(const struct samples_source *source) {
+	return source->leaf == NULL;
+}
 
 const struct window_shape *samples_shape(const struct samples_source *source) {
 	return &source->shape;
@@ -83,6 +90,7 @@ static int open_subquery(
 	struct samples_source *source, struct expr *expr, const struct grid *grid) {
 	struct eval *ev = source->ev;
 	uint64_t weight = ev->samples_weight;
+	struct step_counts *counts = ev->counts;
 	struct stream *stream;
 	int rc;
 
@@ -92,12 +100,21 @@ static int open_subquery(
 	if (source->is_empty) {
 		return 0;
 	}
+	source->outer = grid;
+	if (ev->counts) {
+		source->counts = counts_new(ev, source->grid.count, false);
+		if (!source->counts) {
+			return ERR_LIMIT;
+		}
+	}
 	ev->samples_weight = 0;
+	ev->counts = source->counts;
 	rc = eval_stream(ev, expr->u.subquery.expr, &source->grid, &stream);
 	if (rc == 0) {
 		columns_init(&source->columns, ev, stream, source->grid.count);
 	}
 	ev->samples_weight = weight;
+	ev->counts = counts;
 	return rc;
 }
 
@@ -247,7 +264,9 @@ static int add_histograms(
 
 /* The next column of the subquery; as its results are counted when they are used, not now. */
 static int next_column(struct samples_source *source, struct column *out) {
-	uint64_t weight = source->ev->samples_weight;
+	struct eval *ev = source->ev;
+	uint64_t weight = ev->samples_weight;
+	struct step_counts *counts = ev->counts;
 	int rc;
 
 	if (source->is_empty) {
@@ -258,10 +277,16 @@ static int next_column(struct samples_source *source, struct column *out) {
 		*out = source->ahead;
 		return 1;
 	}
-	source->ev->samples_weight = 0;
+	ev->samples_weight = 0;
+	ev->counts = source->counts;
 	rc = columns_next(&source->columns, out);
-	source->ev->samples_weight = weight;
+	ev->samples_weight = weight;
+	ev->counts = counts;
 	source->is_empty = rc == 0;
+	if (rc == 0 && counts) {
+		counts_merge_subquery(counts, source->counts, source->outer, &source->grid,
+			-source->shape.shift_ms, source->shape.range_ms);
+	}
 	return rc;
 }
 

@@ -40,6 +40,8 @@ MUST_USE int samples_open(
 /* The next series that has any sample; good until the next call. Returns 1, 0 at the end, or an
  * error. */
 MUST_USE int samples_next(struct samples_source *source, struct samples *out);
+/* Whether they are a subquery's. */
+bool samples_are_evaluated(const struct samples_source *source);
 const struct window_shape *samples_shape(const struct samples_source *source);
 /* Stale markers only end an instant's lookback; a range skips them. */
 void samples_remove_stale(struct sample_column *samples);

@@ -3,6 +3,7 @@
  */
 #include "promql/select.h"
 
+#include "promql/counts.h"
 #include "promql/extended.h"
 #include "promql/histogram_range.h"
 
@@ -251,6 +252,14 @@ static int read_series(struct select_stream *select) {
 	return rc == 0 && samples->has_histograms ? split_histograms(select, samples) : rc;
 }
 
+/* Counts the samples that the steps used: 'count' of them. */
+static void count_steps(struct eval *ev, const uint64_t *present, size_t step_count, size_t count) {
+	eval_count(ev, count);
+	if (ev->counts) {
+		counts_add_present(ev, present, step_count);
+	}
+}
+
 static int select_next(struct stream *stream, struct column *out) {
 	struct select_stream *select = CONTAINER_OF(stream, struct select_stream, stream);
 	size_t steps = select->grid->count;
@@ -261,7 +270,8 @@ static int select_next(struct stream *stream, struct column *out) {
 
 		if (select->has_second) {
 			select->has_second = false;
-			eval_count(select->ev, present_count(select->second.present, steps));
+			count_steps(select->ev, select->second.present, steps,
+				present_count(select->second.present, steps));
 			*out = select->second;
 			out->labels = select->leaf->set->labels;
 			return 1;
@@ -280,7 +290,7 @@ static int select_next(struct stream *stream, struct column *out) {
 		}
 		count = present_count(select->column.present, steps);
 		if (count > 0) {
-			eval_count(select->ev, count);
+			count_steps(select->ev, select->column.present, steps, count);
 			*out = select->column;
 			out->labels = select->leaf->set->labels;
 			return 1;
@@ -393,7 +403,8 @@ static int matrix_next(struct stream *stream, struct column *out) {
 			present_set(matrix->column.present, i);
 		}
 	}
-	eval_count(matrix->ev, present_count(matrix->column.present, matrix->count));
+	count_steps(matrix->ev, matrix->column.present, matrix->count,
+		present_count(matrix->column.present, matrix->count));
 	rc = from->histograms ? matrix_split(matrix, from) : 0;
 	*out = matrix->column;
 	out->labels = from->labels;

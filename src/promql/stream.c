@@ -264,11 +264,12 @@ static int open_varying(
 				       : open_vector(ev, expr, grid, out);
 }
 
-/* The same, once if the query has it several times. */
+/* The same, once if the query has it several times; not when each step's samples are counted. */
 static int open_once(
 	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
-	return expr->shared > 0 && !ev->is_lane ? shared_open(ev, expr, grid, open_varying, out)
-						: open_varying(ev, expr, grid, out);
+	return expr->shared > 0 && !ev->is_lane && !ev->counts
+		       ? shared_open(ev, expr, grid, open_varying, out)
+		       : open_varying(ev, expr, grid, out);
 }
 
 int eval_stream(struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {

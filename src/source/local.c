@@ -30,6 +30,7 @@ static int query(struct source *source, const struct query_request *request, str
 		.lookback_ms = request->lookback_ms,
 		.control = request->control,
 		.explains = request->explains,
+		.counts_steps = request->counts_steps,
 	};
 	struct source_answer made = { 0 };
 	int rc =

@@ -21,7 +21,8 @@ struct query_request {
 	int64_t lookback_ms;   /* 0: the default. */
 	size_t limit;          /* Most series in the answer; 0: all. */
 	bool abort_on_partial; /* partial_response=abort: a missing cluster is an error. */
-	bool explains;         /* The result has a plan. */
+	bool explains;         /* The result has a plan, */
+	bool counts_steps;     /* and what each step used: query_stats.step_samples. */
 	struct query_control *control;
 };
 
