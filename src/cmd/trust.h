@@ -13,5 +13,6 @@ extern const struct command trust_keep_command;
 extern const struct command trust_inspect_command;
 extern const struct command trust_bundle_command;
 extern const struct command trust_rotate_issuer_command;
+extern const struct command trust_rotate_anchor_command;
 
 #endif

@@ -37,6 +37,15 @@ int certificate_read(struct str der, struct certificate_info *out, struct err *e
 	return 0;
 }
 
+int certificate_organization(struct str der, char *out, size_t size) {
+	AUTO(x509_release) X509 *certificate = NULL;
+	int rc = x509_parse_der(der, &certificate, NULL);
+	if (rc == 0) {
+		x509_organization(certificate, out, size);
+	}
+	return rc;
+}
+
 static int walk(BIO *bio, certificate_fn *each, void *context, struct err *err) {
 	int count = 0;
 	X509 *certificate;

@@ -8,6 +8,7 @@
 #include "base/str.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What a certificate says, for people. */
@@ -23,6 +24,10 @@ struct certificate_info {
 
 /* Reads one certificate. Returns 0 or ERR_INVAL. */
 MUST_USE int certificate_read(struct str der, struct certificate_info *out, struct err *err);
+
+/* The first organization of its subject, of an anchor the domain of its mesh, or "". Returns 0 or
+ * ERR_INVAL. */
+MUST_USE int certificate_organization(struct str der, char *out, size_t size);
 
 /* Walks the certificates of a PEM text: calls 'each' with their DER. Returns how many, or ERR_INVAL
  * for a block that is malformed. */
