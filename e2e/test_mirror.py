@@ -55,9 +55,11 @@ class MirrorHub(mesh.Hub):
         return self.status().get(name, {}).get("state")
 
     def mirror(self, name="west/prometheus"):
-        """Waits until a mirror is ready; its URL."""
+        """Waits until a mirror is ready and the files say so; its URL."""
         peers.eventually(lambda: self.state(name) == "ready", what=f"{name} ready")
-        return "http://" + self.status()[name]["address"]
+        address = self.status()[name]["address"]
+        peers.eventually(lambda: self.groups()[address]["__meta_atoll_state"] == "ready")
+        return f"http://{address}"
 
 
 @pytest.fixture(name="leaf")
