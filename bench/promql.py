@@ -188,7 +188,8 @@ class DataSet:
                 if found != made:
                     wanting.append(f"{metric}: {found[0]} series of {made[0]} and {found[1]} samples"
                                    f" of {made[1]}")
-        assert not wanting, f"{name} does not hold what was loaded. " + "; ".join(wanting)
+        if wanting:
+            sys.exit(f"{name} does not hold what was loaded. {'; '.join(wanting)}")
 
     def made(self):
         """For each metric how many series and samples the generator makes."""
