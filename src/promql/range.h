@@ -12,7 +12,7 @@
 /* Scalar arguments besides the range vector; double_exponential_smoothing has two. */
 #define RANGE_ARGS_MAX 2
 
-struct extrapolation;
+struct rate_plan;
 struct trend;
 
 /* A function's run over one series. */
@@ -21,9 +21,8 @@ struct range_call {
 	const struct grid *grid;
 	const struct window_shape *shape;
 	const struct samples *samples;
-	struct windows windows;     /* Of these samples. */
-	struct extrapolation *plan; /* rate.c's, of the windows of this version. */
-	uint64_t plan_version;
+	struct windows windows;             /* Of these samples. */
+	struct rate_plan *plan;             /* rate.c's. */
 	struct trend *trend;                /* regression.c's. */
 	const double *args[RANGE_ARGS_MAX]; /* At each step. */
 	uint32_t position;                  /* Of the first argument, for notes. */

@@ -21,6 +21,8 @@ struct window {
 	double values[SAMPLES_MAX];
 	size_t count;
 	int64_t step_ms;
+	int64_t start_ms;
+	int64_t end_ms;
 	double args[2];
 };
 
@@ -260,6 +262,74 @@ static bool define_smoothing(struct window *window, double *out) {
 	return true;
 }
 
+/* The increase, extended to the window's ends where samples come close enough to them. */
+static bool define_extended(
+	const struct window *window, bool is_counter, double seconds, double *out) {
+	size_t last = window->count - 1;
+	double to_start = (double)(window->times_ms[0] - window->start_ms) / 1000;
+	double to_end = (double)(window->end_ms - window->times_ms[last]) / 1000;
+	double sampled = (double)(window->times_ms[last] - window->times_ms[0]) / 1000;
+	double distance = sampled / (double)last;
+	double increase = window->values[last] - window->values[0];
+	double factor;
+
+	if (window->count < 2) {
+		return false;
+	}
+	for (size_t i = 1; is_counter && i <= last; i++) {
+		if (window->values[i] < window->values[i - 1]) {
+			increase += window->values[i - 1];
+		}
+	}
+	to_start = to_start >= distance * 1.1 ? distance / 2 : to_start;
+	to_end = to_end >= distance * 1.1 ? distance / 2 : to_end;
+	if (is_counter && increase > 0 && window->values[0] >= 0) {
+		double to_zero = sampled * (window->values[0] / increase);
+
+		to_start = to_zero < to_start ? to_zero : to_start;
+	}
+	factor = (sampled + to_start + to_end) / sampled;
+	*out = increase * (seconds > 0 ? factor / seconds : factor);
+	return true;
+}
+
+static bool define_rate(struct window *window, double *out) {
+	int64_t range_ms = window->end_ms - window->start_ms;
+
+	return define_extended(window, true,
+		(double)(range_ms / 1000) + (double)(range_ms % 1000 * 1000000) / 1e9, out);
+}
+
+static bool define_increase(struct window *window, double *out) {
+	return define_extended(window, true, 0, out);
+}
+
+static bool define_delta(struct window *window, double *out) {
+	return define_extended(window, false, 0, out);
+}
+
+static bool define_irate(struct window *window, double *out) {
+	size_t last = window->count - 1;
+
+	if (window->count < 2) {
+		return false;
+	}
+	*out = window->values[last];
+	*out -= window->values[last] < window->values[last - 1] ? 0 : window->values[last - 1];
+	*out /= (double)(window->times_ms[last] - window->times_ms[last - 1]) / 1000;
+	return true;
+}
+
+static bool define_idelta(struct window *window, double *out) {
+	size_t last = window->count - 1;
+
+	if (window->count < 2) {
+		return false;
+	}
+	*out = window->values[last] - window->values[last - 1];
+	return true;
+}
+
 /* The samples, and what is asked of them. */
 struct fixture {
 	struct clock clock;
@@ -286,6 +356,7 @@ enum kind {
 	FRACTIONS, /* Of all sizes. */
 	REPEATED,  /* The same few values, zeros of both signs among them. */
 	UNRULY,    /* All that a double can be, often. */
+	COUNTER,   /* Grows, from little, and is reset seldom. */
 	NEARLY,    /* Fractions, and seldom something unruly. */
 	KINDS,
 };
@@ -303,12 +374,14 @@ static double unruly_value(struct rand *rand) {
 	return rand_unit(rand) - 0.5;
 }
 
-static double some_value(struct rand *rand, enum kind kind) {
+static double some_value(struct rand *rand, enum kind kind, double before) {
 	static const double repeated[] = { 0, -0.0, 1, -1, 1, 1, 2.5 };
 
 	switch (kind) {
 	case WHOLE:
 		return (double)rand_below(rand, 100000) * 4096 - 1e8;
+	case COUNTER:
+		return rand_below(rand, 90) == 0 ? 0 : before + (double)rand_below(rand, 4) / 8;
 	case REPEATED:
 		return repeated[rand_below(rand, ARRAY_COUNT(repeated))];
 	case UNRULY:
@@ -329,12 +402,12 @@ static void fill(struct fixture *f, struct rand *rand) {
 	bool is_regular = rand_below(rand, 3) > 0;
 	bool has_gaps = rand_below(rand, 2) == 0;
 	bool is_constant = rand_below(rand, 8) == 0;
-	double value = some_value(rand, kind);
+	double value = some_value(rand, kind, 0);
 	int64_t time_ms = 1000 * SECOND + (int64_t)rand_below(rand, 15000);
 
 	for (size_t i = 0; i < count; i++) {
 		if (!is_constant || rand_below(rand, 60) == 0) {
-			value = some_value(rand, kind);
+			value = some_value(rand, kind, value);
 		}
 		test_series_add(f->series, time_ms, value);
 		time_ms += is_regular ? 15 * SECOND : 1 + (int64_t)rand_below(rand, 30000);
@@ -365,6 +438,8 @@ static void take_window(const struct fixture *f, size_t step, struct window *out
 
 	out->count = 0;
 	out->step_ms = grid_time(&f->grid, step);
+	out->start_ms = end_ms - f->range_ms;
+	out->end_ms = end_ms;
 	for (size_t i = 0; i < samples->count; i++) {
 		if (samples->times_ms[i] > end_ms - f->range_ms && samples->times_ms[i] <= end_ms &&
 			!is_stale(samples->values[i])) {
@@ -383,6 +458,11 @@ static const struct definition {
 	{ "min_over_time(%s)", define_min, { 0 } },
 	{ "ts_of_max_over_time(%s)", define_ts_of_max, { 0 } },
 	{ "ts_of_min_over_time(%s)", define_ts_of_min, { 0 } },
+	{ "rate(%s)", define_rate, { 0 } },
+	{ "increase(%s)", define_increase, { 0 } },
+	{ "delta(%s)", define_delta, { 0 } },
+	{ "irate(%s)", define_irate, { 0 } },
+	{ "idelta(%s)", define_idelta, { 0 } },
 	{ "resets(%s)", define_resets, { 0 } },
 	{ "changes(%s)", define_changes, { 0 } },
 	{ "sum_over_time(%s)", define_sum, { 0 } },

@@ -2,7 +2,7 @@
  * Functions of counters and of differences: rate and its kin.
  */
 #include "promql/extended.h"
-#include "promql/range.h"
+#include "promql/lanes.h"
 
 /*
  * How far a window's increase is extended towards the window's ends, in seconds: all the way where
@@ -15,6 +15,20 @@ struct extrapolation {
 	double to_start;
 	double to_end;
 	double factor; /* Of the whole, without that exception. */
+};
+
+/* What is needed of that and of the windows, for four steps at once. */
+struct rate_four {
+	double factors[4];
+	double limits[4];   /* What an increase is multiplied with to see if it began at zero. */
+	uint32_t firsts[4]; /* The samples. */
+	uint32_t lasts[4];
+};
+
+struct rate_plan {
+	uint64_t version;  /* Of the windows. */
+	uint64_t *present; /* Steps with two samples. The others have one and the same. */
+	struct rate_four *fours;
 };
 
 static double factor_of(const struct extrapolation *plan, double to_start, double range_s) {
@@ -48,19 +62,46 @@ static struct extrapolation plan_window(
 	return plan;
 }
 
-static int update_plan(struct range_call *call, double range_s) {
-	if (!call->plan) {
-		call->plan = EVAL_NEW(call->ev, struct extrapolation, call->grid->count);
-	}
-	if (!call->plan) {
+static int make_plan(struct range_call *call) {
+	size_t steps = call->grid->count;
+	struct rate_plan *plan = EVAL_NEW(call->ev, struct rate_plan, 1);
+
+	if (!plan) {
 		return ERR_LIMIT;
 	}
-	if (call->plan_version != call->windows.version) {
-		for (size_t i = 0; i < call->grid->count; i++) {
-			call->plan[i] = plan_window(call, i, range_s);
-		}
-		call->plan_version = call->windows.version;
+	plan->present = EVAL_NEW(call->ev, uint64_t, step_words(steps));
+	plan->fours = EVAL_NEW(call->ev, struct rate_four, (steps + 3) / 4);
+	if (!plan->present || !plan->fours) {
+		return ERR_LIMIT;
 	}
+	call->plan = plan;
+	return 0;
+}
+
+static int update_plan(struct range_call *call, double range_s) {
+	size_t steps = call->grid->count;
+	int rc = call->plan ? 0 : make_plan(call);
+	struct rate_plan *plan = call->plan;
+
+	if (rc < 0 || plan->version == call->windows.version) {
+		return rc;
+	}
+	memset(plan->present, 0, step_words(steps) * sizeof(*plan->present));
+	for (size_t i = 0; i < steps; i++) {
+		struct extrapolation step = plan_window(call, i, range_s);
+		struct span span = call->windows.spans[i];
+		struct rate_four *four = &plan->fours[i / 4];
+		bool has = step.sampled != 0;
+
+		four->factors[i % 4] = step.factor;
+		four->limits[i % 4] = has ? step.to_start / step.sampled * (1 + 1e-9) : 0;
+		four->firsts[i % 4] = has ? span.low : 0;
+		four->lasts[i % 4] = has ? span.high - 1 : 0;
+		if (has) {
+			present_set(plan->present, i);
+		}
+	}
+	plan->version = call->windows.version;
 	return 0;
 }
 
@@ -69,58 +110,106 @@ static int update_plan(struct range_call *call, double range_s) {
  * sample: whether sampled * (first / increase) < to_start, without the division. Says no only where
  * rounding cannot matter, and so asks for the exact calculation a little too often.
  */
-static inline bool may_start_at_zero(
-	const struct extrapolation *plan, double first, double increase) {
-	double limit = increase * plan->to_start;
+static inline bool may_start_at_zero(double limit, double first, double increase) {
+	double least = increase * limit;
 
-	return increase > 0 && first >= 0 &&
-	       !(limit > 1e-280 && first * plan->sampled > limit * (1 + 1e-9));
+	return increase > 0 && first >= 0 && !(least > 1e-280 && first > least);
 }
 
 static double factor_from_zero(
-	const struct extrapolation *plan, double first, double increase, double range_s) {
-	double to_zero = plan->sampled * (first / increase);
+	const struct range_call *call, size_t step, double increase, double range_s) {
+	struct extrapolation plan = plan_window(call, step, range_s);
+	double first = call->samples->values[call->windows.spans[step].low];
+	double to_zero = plan.sampled * (first / increase);
 
-	return factor_of(plan, to_zero < plan->to_start ? to_zero : plan->to_start, range_s);
+	return factor_of(&plan, to_zero < plan.to_start ? to_zero : plan.to_start, range_s);
 }
 
 /*
  * The increase from first to last sample, extended. With counters what a reset took away is added;
  * resets are few, so they are found once per series, and windows only look at their own.
  */
-static inline __attribute__((always_inline)) int extrapolate(
-	struct range_call *call, struct column *out, bool is_counter, double range_s) {
+static void extend_counter(struct range_call *call, double *out, double range_s) {
 	const double *values = call->samples->values;
-	size_t steps = call->grid->count;
 	size_t next = 0; /* The first reset in this or a later window. */
+
+	for (PRESENT_EACH(call->plan->present, call->grid->count, i)) {
+		const struct rate_four *four = &call->plan->fours[i / 4];
+		uint32_t last = four->lasts[i % 4];
+		double first = values[four->firsts[i % 4]];
+		double increase = values[last] - first;
+
+		while (next < call->drop_count && call->drops[next] <= four->firsts[i % 4]) {
+			next++;
+		}
+		for (size_t k = next; k < call->drop_count && call->drops[k] <= last; k++) {
+			increase += values[call->drops[k] - 1];
+		}
+		out[i] = increase * (may_start_at_zero(four->limits[i % 4], first, increase)
+						    ? factor_from_zero(call, i, increase, range_s)
+						    : four->factors[i % 4]);
+	}
+}
+
+/* The same without resets. Returns whether no counter may have started at zero; else 'out' is not
+ * right. */
+static ALWAYS_INLINE bool extend_fours(
+	const double *values, const struct rate_four *fours, size_t steps, double *out) {
+	kahan_masks may_start = { 0 };
+
+	for (size_t i = 0; i < steps; i += 4) {
+		const struct rate_four *four = &fours[i / 4];
+		const uint32_t *firsts = four->firsts;
+		const uint32_t *lasts = four->lasts;
+		kahan_pair first_low = { values[firsts[0]], values[firsts[1]] };
+		kahan_pair first_high = { values[firsts[2]], values[firsts[3]] };
+		kahan_pair last_low = { values[lasts[0]], values[lasts[1]] };
+		kahan_pair last_high = { values[lasts[2]], values[lasts[3]] };
+		kahan_lanes first = __builtin_shufflevector(first_low, first_high, 0, 1, 2, 3);
+		kahan_lanes last = __builtin_shufflevector(last_low, last_high, 0, 1, 2, 3);
+		kahan_lanes increase = last - first;
+		kahan_lanes least;
+		kahan_lanes result;
+
+		memcpy(&least, four->limits, sizeof(least));
+		memcpy(&result, four->factors, sizeof(result));
+		least *= increase;
+		result *= increase;
+		may_start |= (increase > 0) & (first >= 0) & ~((least > 1e-280) & (first > least));
+		if (steps - i >= 4) {
+			memcpy(out + i, &result, sizeof(result));
+		} else {
+			memcpy(out + i, &result, (steps - i) * sizeof(*out));
+		}
+	}
+	return (may_start[0] | may_start[1] | may_start[2] | may_start[3]) == 0;
+}
+
+WIDE static bool extend_fours_wide(
+	const double *values, const struct rate_four *fours, size_t steps, double *out) {
+	return extend_fours(values, fours, steps, out);
+}
+
+static bool extend_fours_narrow(
+	const double *values, const struct rate_four *fours, size_t steps, double *out) {
+	return extend_fours(values, fours, steps, out);
+}
+
+static int extrapolate(
+	struct range_call *call, struct column *out, bool is_counter, double range_s) {
+	size_t steps = call->grid->count;
 	int rc = is_counter ? range_find_drops(call) : 0;
+	bool is_good;
 
 	rc = rc < 0 ? rc : update_plan(call, range_s);
 	if (rc < 0) {
 		return rc;
 	}
-	memset(out->present, 0, step_words(steps) * sizeof(*out->present));
-	for (PRESENT_EACH(call->windows.present, steps, i)) {
-		const struct extrapolation *plan = &call->plan[i];
-		struct span span = call->windows.spans[i];
-		double first = values[span.low];
-		double increase = values[span.high - 1] - first;
-
-		if (plan->sampled == 0) {
-			continue;
-		}
-		while (is_counter && next < call->drop_count && call->drops[next] <= span.low) {
-			next++;
-		}
-		for (size_t k = next;
-			is_counter && k < call->drop_count && call->drops[k] < span.high; k++) {
-			increase += values[call->drops[k] - 1];
-		}
-		out->values[i] =
-			is_counter && may_start_at_zero(plan, first, increase)
-				? increase * factor_from_zero(plan, first, increase, range_s)
-				: increase * plan->factor;
-		present_set(out->present, i);
+	memcpy(out->present, call->plan->present, step_words(steps) * sizeof(*out->present));
+	is_good = (has_wide() ? extend_fours_wide : extend_fours_narrow)(
+		call->samples->values, call->plan->fours, steps, out->values);
+	if (is_counter && (!is_good || call->drop_count > 0)) {
+		extend_counter(call, out->values, range_s);
 	}
 	return 0;
 }
