@@ -46,6 +46,8 @@ def get(path, authority="prometheus", method="GET", scheme="https"):
 
 def _status(payload):
     """The first field of an answer."""
+    if payload[0] == 0x20:  # The table's size, as we set it.
+        payload = payload[1:]
     if payload[0] & 0x80:
         return STATUSES[payload[0] & 0x7f]
     at = 1
@@ -62,7 +64,7 @@ def _status(payload):
 class Connection:
     """A connection to a gateway, after both sides' settings."""
 
-    def __init__(self, gateway, leaf, version=None, alpn="h2", window=None):
+    def __init__(self, gateway, leaf, version=None, alpn="h2", window=None, preface=True):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.context.load_verify_locations(gateway.tls / "ca.crt")
         if leaf:
@@ -78,8 +80,11 @@ class Connection:
             plain.close()
             raise
         self.pending, self.stream = b"", -1
-        settings = struct.pack(">HI", 4, window) if window is not None else b""
-        self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0, settings))
+        # No table of the peer's answers: _status knows only what stands for itself.
+        settings = struct.pack(">HI", 1, 0)
+        settings += struct.pack(">HI", 4, window) if window is not None else b""
+        if preface:
+            self.socket.sendall(PREFACE + frame(SETTINGS, 0, 0, settings))
 
     def __enter__(self):
         return self

@@ -12,83 +12,15 @@ import frames
 import mesh
 import peers
 import pytest
+from attack_world import (HUB, QUERY, check_that_it_keeps_serving, make_hub_leaf,  # noqa: F401
+                          make_trust, refused, start_gateway, start_service)
 
-HUB = mesh.identity("hub", "hub")
-QUERY = "/api/v1/query?query=up"
-
-
-class Recorder:
-    """A service that keeps every byte it receives and answers each request alike."""
-
-    def __init__(self):
-        self.listener = socket.create_server((peers.HOST, 0))
-        self.url = f"http://{peers.HOST}:{self.listener.getsockname()[1]}"
-        self.requests = []
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                peer, _ = self.listener.accept()
-                threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
-
-    def serve(self, peer):
-        data = b""
-        with contextlib.suppress(OSError), peer:
-            while more := peer.recv(65536):
-                data += more
-                while b"\r\n\r\n" in data:
-                    head, _, rest = data.partition(b"\r\n\r\n")
-                    length = next((int(line.split(b":")[1]) for line in head.split(b"\r\n")
-                                   if line.lower().startswith(b"content-length:")), 0)
-                    if len(rest) < length:
-                        break
-                    self.requests.append((head, rest[:length]))
-                    data = rest[length:]
-                    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                                 b"Content-Length: 2\r\n\r\n{}")
-            if data:
-                self.requests.append((b"cut off", data))
-
-
-@pytest.fixture(scope="module", name="trust")
-def make_trust(tmp_path_factory):
-    return mesh.Trust(tmp_path_factory.mktemp("trust"))
-
-
-@pytest.fixture(scope="module", name="service")
-def start_service():
-    return Recorder()
-
-
-@pytest.fixture(scope="module", name="gateway")
-def start_gateway(tmp_path_factory, trust, service):
-    exports = [mesh.export("prometheus", service.url, [HUB])]
-    with mesh.Gateway(tmp_path_factory.mktemp("gateway"), trust, exports) as gateway:
-        yield gateway
-
-
-@pytest.fixture(scope="module", name="hub")
-def make_hub_leaf(trust):
-    return trust.leaf("hub", "hub")
-
-
-@pytest.fixture(autouse=True)
-def keeps_serving(gateway, hub, service):
-    """Whatever a test does, the next honest request is answered, and by the same process."""
-    service.requests.clear()
-    yield
-    with frames.Connection(gateway, hub) as connection:
-        assert connection.ask(frames.get(QUERY)) == (200, b"{}")
-    assert gateway.process.poll() is None
-
-
-def refused(gateway, reason):
-    return gateway.metric(f'atoll_gateway_refused_total{{reason="{reason}"}}')
+pytestmark = pytest.mark.usefixtures("keeps_serving")
 
 
 # Who gets in.
 
+@pytest.mark.attack(4)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_older_tls_is_refused(gateway, hub):
     before = refused(gateway, "protocol")
@@ -99,6 +31,7 @@ def test_an_older_tls_is_refused(gateway, hub):
                for line in gateway.output().splitlines())
 
 
+@pytest.mark.attack(4)
 @pytest.mark.parametrize("alpn", ["http/1.1", "atoll"])
 def test_another_protocol_than_http2_is_refused(gateway, hub, alpn):
     before = refused(gateway, "protocol")
@@ -108,6 +41,7 @@ def test_another_protocol_than_http2_is_refused(gateway, hub, alpn):
     assert "peer offers none of our protocols" in gateway.output()
 
 
+@pytest.mark.attack(4)
 def test_no_protocol_at_all_is_refused(gateway, hub):
     before = refused(gateway, "protocol")
     with contextlib.suppress(ssl.SSLError, ConnectionError):
@@ -116,6 +50,7 @@ def test_no_protocol_at_all_is_refused(gateway, hub):
     peers.eventually(lambda: refused(gateway, "protocol") == before + 1, what="counted")
 
 
+@pytest.mark.attack(4)
 def test_what_is_not_tls_is_refused(gateway):
     before = refused(gateway, "protocol")
     with socket.create_connection((peers.HOST, gateway.gateway_port), timeout=20) as plain:
@@ -128,6 +63,7 @@ def test_what_is_not_tls_is_refused(gateway):
     peers.eventually(lambda: refused(gateway, "protocol") == before + 1, what="counted")
 
 
+@pytest.mark.attack(3)
 def test_an_issuer_without_limits_is_refused(gateway, trust):
     """Signed by the anchor itself: only our own check stands in its way."""
     loose = trust.loose_issuer("hub")
@@ -139,6 +75,7 @@ def test_an_issuer_without_limits_is_refused(gateway, trust):
     assert "it is not limited to" in gateway.output()
 
 
+@pytest.mark.attack(3)
 def test_an_issuer_cannot_name_other_clusters_even_by_an_issuer_of_its_own(gateway, trust):
     """north signs an issuer for hub: its path length is 0, and its constraints do not fit."""
     below = trust.loose_issuer("hub", signer=trust.issuer("north"), label="below")
@@ -149,6 +86,7 @@ def test_an_issuer_cannot_name_other_clusters_even_by_an_issuer_of_its_own(gatew
         'atoll_gateway_refused_total{reason="certificate"}') == before + 1, what="counted")
 
 
+@pytest.mark.attack(13)
 def test_keys_are_readable_by_their_owner_only(trust, tmp_path):
     old = os.umask(0)
     try:
@@ -173,6 +111,7 @@ def assert_denied(gateway, hub, service, fields, expected, body=None):
     assert service.requests == [], "the service saw something of it"
 
 
+@pytest.mark.attack(10)
 @pytest.mark.parametrize("path", [
     "//api/v1/../admin/tsdb/snapshot", "/api/v1/../v1/query", "/api/v1/query/../../admin",
     "/%2e%2e/api/v1/query", "/api/v1/%2e%2e/%2e%2e/-/quit", "/api/v1/query%00", "/api/v1/query%2f..",
@@ -185,6 +124,7 @@ def test_no_spelling_of_a_path_gets_around_the_list(gateway, hub, service, path)
         assert_denied(gateway, hub, service, frames.get(path, method=method), (403,))
 
 
+@pytest.mark.attack(8)
 @pytest.mark.parametrize("path", [
     "http://127.0.0.1/api/v1/query", "prometheus/api/v1/query", "", "*", "?query=up", "/x y",
     "/api/v1/query HTTP/1.1\r\nHost: evil\r\n\r\nGET /-/quit", "/api/v1/query#fragment",
@@ -194,6 +134,7 @@ def test_what_is_no_path_is_refused(gateway, hub, service, path):
     assert_denied(gateway, hub, service, frames.get(path), (400, 403, "reset", "gone"))
 
 
+@pytest.mark.attack(10)
 @pytest.mark.parametrize("path", [
     "/api/v1/metadata", "/api/v1/rules", "/api/v1/alerts", "/api/v1/targets", "/federate",
     "/api/v1/label/job/values", "/api/v1/status/buildinfo", "/-/ready",
@@ -204,6 +145,7 @@ def test_a_form_posted_to_what_is_only_read_is_refused(gateway, hub, service, pa
     assert_denied(gateway, hub, service, fields, (405,), b"match[]=up")
 
 
+@pytest.mark.attack(10)
 @pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "multipart/form-data"])
 def test_a_post_of_anything_but_a_form_is_refused(gateway, hub, service, content_type):
     fields = frames.get(QUERY, method="POST")
@@ -212,16 +154,19 @@ def test_a_post_of_anything_but_a_form_is_refused(gateway, hub, service, content
     assert_denied(gateway, hub, service, fields, (415,), b"query=up")
 
 
+@pytest.mark.attack(10)
 def test_a_get_with_a_body_is_refused(gateway, hub, service):
     assert_denied(gateway, hub, service, frames.get(QUERY), (415,), b"query=up")
 
 
+@pytest.mark.attack(8)
 @pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "TRACE", "PRI", "get", "G T", "GET\r\n"])
 def test_other_methods_are_refused(gateway, hub, service, method):
     assert_denied(gateway, hub, service, frames.get(QUERY, method=method),
                   (400, 405, "reset", "gone"))
 
 
+@pytest.mark.attack(8)
 def test_connect_is_refused(gateway, hub, service):
     plain = [(":method", "CONNECT"), (":authority", "127.0.0.1:22")]
     assert_denied(gateway, hub, service, plain, (501, "reset", "gone"))
@@ -229,6 +174,7 @@ def test_connect_is_refused(gateway, hub, service):
     assert_denied(gateway, hub, service, extended, (501, "reset", "gone"))
 
 
+@pytest.mark.attack(10)
 def test_a_method_override_overrides_nothing(gateway, hub, service):
     fields = frames.get(QUERY + "&_method=DELETE") + [
         ("x-http-method-override", "DELETE"), ("x-http-method", "PUT"), ("x-method-override", "POST"),
@@ -240,6 +186,7 @@ def test_a_method_override_overrides_nothing(gateway, hub, service):
     assert b"verride" not in head and b"quit" not in head and b"evil" not in head
 
 
+@pytest.mark.attack(8)
 @pytest.mark.parametrize("name,value", [
     ("transfer-encoding", "chunked"), ("connection", "upgrade"), ("upgrade", "h2c"),
     ("keep-alive", "1"), ("te", "chunked"), ("proxy-connection", "close"), ("content-length", "5"),
@@ -252,6 +199,7 @@ def test_headers_that_smuggle_are_refused(gateway, hub, service, name, value):
     assert_denied(gateway, hub, service, fields, (400, "reset", "gone"))
 
 
+@pytest.mark.attack(8)
 def test_a_body_of_another_length_than_said_is_refused(gateway, hub, service):
     for said, body in (("4", b"query=up"), ("80", b"query=up")):
         fields = frames.get("/api/v1/query", method="POST") + [
@@ -259,6 +207,7 @@ def test_a_body_of_another_length_than_said_is_refused(gateway, hub, service):
         assert_denied(gateway, hub, service, fields, ("reset", "gone"), body)
 
 
+@pytest.mark.attack(10)
 def test_a_form_with_a_request_inside_stays_a_body(gateway, hub, service):
     inside = b"query=up\r\n\r\nPOST /-/quit HTTP/1.1\r\nHost: x\r\n\r\n"
     fields = frames.get("/api/v1/query", method="POST") + [
@@ -269,6 +218,7 @@ def test_a_form_with_a_request_inside_stays_a_body(gateway, hub, service):
     assert body == inside and b"Transfer-Encoding" not in head
 
 
+@pytest.mark.attack(10)
 def test_the_authority_is_matched_exactly(gateway, hub, service):
     for name in ("prometheus:443", "PROMETHEUS", "prometheus.", "user@prometheus", "[::1]", "atoll.",
                  "prometheus/..", "127.0.0.1", "", "prometheus,prometheus"):
@@ -294,6 +244,7 @@ def opened(i, flags=frames.END_HEADERS | frames.END_STREAM):
     return frames.frame(frames.HEADERS, flags, 2 * i + 1, frames.block(frames.get("/nowhere")))
 
 
+@pytest.mark.attack(7)
 @pytest.mark.parametrize("name,pieces", [
     ("resets", lambda i: (opened(i), frames.frame(
         frames.RST_STREAM, 0, 2 * i + 1, struct.pack(">I", 8)))),
@@ -309,6 +260,7 @@ def test_a_flood_ends_its_connection(gateway, hub, service, name, pieces):
     assert service.requests == []
 
 
+@pytest.mark.attack(7)
 def test_a_header_without_end_is_cut(gateway, hub, service):
     with frames.Connection(gateway, hub) as connection:
         with contextlib.suppress(OSError):
@@ -320,6 +272,7 @@ def test_a_header_without_end_is_cut(gateway, hub, service):
     assert service.requests == []
 
 
+@pytest.mark.attack(7)
 def test_a_long_header_is_refused(gateway, hub, service):
     fields = frames.get(QUERY) + [(f"x-{i}", "y" * 1000) for i in range(14)]
     with frames.Connection(gateway, hub) as connection:
@@ -329,6 +282,7 @@ def test_a_long_header_is_refused(gateway, hub, service):
     assert_denied(gateway, hub, service, fields, (431,))
 
 
+@pytest.mark.attack(7)
 def test_more_streams_than_allowed_are_refused_not_queued(gateway, hub):
     """Requests that never end: the connection holds 128 of them, and answers others go on."""
     with frames.Connection(gateway, hub) as connection:
@@ -339,6 +293,7 @@ def test_more_streams_than_allowed_are_refused_not_queued(gateway, hub):
 
 # Slowness.
 
+@pytest.mark.attack(5)
 def test_silent_connections_do_not_keep_others_out(gateway, hub):
     """More than the gateway holds at once, none of which says a word of TLS."""
     silent = [socket.create_connection((peers.HOST, gateway.gateway_port)) for _ in range(700)]
@@ -349,6 +304,7 @@ def test_silent_connections_do_not_keep_others_out(gateway, hub):
             plain.close()
 
 
+@pytest.mark.attack(5)
 def test_one_identity_does_not_take_all_connections(gateway, trust, hub):
     other = trust.leaf("other", "hub")
     with contextlib.ExitStack() as stack:
@@ -362,6 +318,7 @@ def test_one_identity_does_not_take_all_connections(gateway, trust, hub):
         assert f"{mesh.identity('other', 'hub')} has 64 connections" in gateway.output()
 
 
+@pytest.mark.attack(7)
 def test_a_window_that_never_opens_costs_little_and_harms_nobody(gateway, hub):
     with frames.Connection(gateway, hub, window=0) as connection:
         streams = [connection.request(frames.get(QUERY)) for _ in range(60)]
