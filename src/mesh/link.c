@@ -10,6 +10,7 @@
 #include "io/file.h"
 #include "io/watch.h"
 #include "mesh/link_internal.h"
+#include "mesh/link_stream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,7 @@ static void add(struct links *links, const char *file, uint64_t hash, struct are
 	*arena = (struct arena){ 0 };
 	link->config = *config;
 	link->active_max = LINK_CALLS_MAX;
+	link->streams_max = LINK_STREAMS_MAX;
 	add_metrics(link);
 	insert(links, link);
 	log_info("link added", KV("cluster", link->config.cluster.ptr),

@@ -106,10 +106,10 @@ static void unlist(struct link_call *call) {
 	call->link = NULL;
 }
 
-static const char *outcome_of(const struct link_call *call) {
-	switch (call->failure.code) {
+static const char *outcome_of(int failure, int status, bool is_denied) {
+	switch (failure) {
 	case 0:
-		return call->is_denied ? "denied" : call->status < 400 ? "ok" : "error";
+		return is_denied ? "denied" : status < 400 ? "ok" : "error";
 	case ERR_TIMEOUT:
 		return "timeout";
 	case ERR_CANCELED:
@@ -121,11 +121,16 @@ static const char *outcome_of(const struct link_call *call) {
 	}
 }
 
-static void count_outcome(const struct link_call *call, const struct link *link) {
+void link_count_outcome(const struct link *link, int failure, int status, bool is_denied) {
 	if (link->received_metric) {
-		const char *const values[] = { link->config.cluster.ptr, outcome_of(call) };
+		const char *const values[] = { link->config.cluster.ptr,
+			outcome_of(failure, status, is_denied) };
 		metric_inc(metric_child(link->links->requests, values));
 	}
+}
+
+static void count_outcome(const struct link_call *call, const struct link *link) {
+	link_count_outcome(link, call->failure.code, call->status, call->is_denied);
 }
 
 /* After many answers without a refusal one more call at once is tried. */

@@ -70,6 +70,8 @@ struct link {
 	struct link_stream *streams_last;
 	size_t stream_count;
 	size_t streams_sent;
+	size_t streams_max;      /* 1 to LINK_STREAMS_MAX. */
+	size_t streams_answered; /* Since streams_max last changed. */
 	bool is_sending_streams;
 	struct link_bytes counted; /* Of the sessions' bytes. */
 	struct link_bytes old_counted;
@@ -161,6 +163,9 @@ void link_free(struct link *link);
 void link_calls_send_waiting(struct link *link);
 /* Ends what waits, and what is under way ('reason' says why). */
 void link_calls_fail(struct link *link, const struct err *reason);
+
+/* Counts a request that ended; 'failure' is 0 or a code. */
+void link_count_outcome(const struct link *link, int failure, int status, bool is_denied);
 
 /* The same of streams. */
 void link_streams_send_waiting(struct link *link);

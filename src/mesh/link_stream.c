@@ -37,31 +37,9 @@ static void unlist(struct link_stream *stream) {
 	loop_timer_clear(link->links->loop, &stream->timer);
 }
 
-static const char *outcome_of(const struct link_stream *stream, int failure) {
-	switch (failure) {
-	case 0:
-		return stream->is_denied ? "denied" : stream->status < 400 ? "ok" : "error";
-	case ERR_TIMEOUT:
-		return "timeout";
-	case ERR_CANCELED:
-		return "canceled";
-	case ERR_LIMIT:
-		return "limit";
-	default:
-		return "closed";
-	}
-}
-
-static void count_outcome(const struct link *link, const char *outcome) {
-	if (link->received_metric) {
-		const char *const values[] = { link->config.cluster.ptr, outcome };
-		metric_inc(metric_child(link->links->requests, values));
-	}
-}
-
 /* Off the link; the turn that it had is the next one's, once its owner was told. */
 static void forget(struct link_stream *stream, int failure) {
-	count_outcome(stream->link, outcome_of(stream, failure));
+	link_count_outcome(stream->link, failure, stream->status, stream->is_denied);
 	unlist(stream);
 }
 
@@ -81,10 +59,50 @@ static void end(struct link_stream *stream, const struct err *failure) {
 	}
 }
 
+static int64_t left_ms(const struct link_stream *stream) {
+	int64_t spent_ns = loop_now_ns(stream->link->links->loop) - stream->began_ns;
+	int64_t left = stream->request.timeout_ms - spent_ns / NS_PER_MS;
+	return left > 0 ? left : 1;
+}
+
+/*
+ * A gateway that has too much under way, some of it ours, is asked again when one of those is over,
+ * and for fewer at once; after many answers for one more.
+ */
+static bool waits_again(struct link_stream *stream) {
+	struct link *link = stream->link;
+	if (!stream->is_denied || stream->status != 503 || link->streams_sent < 2) {
+		return false;
+	}
+	http_call_cancel(stream->http);
+	stream->http = NULL;
+	stream->status = 0;
+	stream->is_denied = false;
+	link->streams_sent--;
+	link->streams_max = link->streams_sent;
+	link->streams_answered = 0;
+	loop_timer_after_ms(link->links->loop, &stream->timer, left_ms(stream));
+	return true;
+}
+
+static void count_answer(struct link *link) {
+	if (++link->streams_answered >= LINK_ANSWERS_PER_CALL &&
+		link->streams_max < LINK_STREAMS_MAX) {
+		link->streams_max++;
+		link->streams_answered = 0;
+	}
+}
+
 static void on_head(struct http_call *http, int status, const struct http_headers *headers) {
 	struct link_stream *stream = http_call_context(http);
 	stream->status = status;
-	stream->is_denied = http_headers_get(headers, STR(ANSWER_HEADER)).len > 0;
+	stream->is_denied = str_equal(http_headers_get(headers, STR(ANSWER_HEADER)), STR("denied"));
+	if (waits_again(stream)) {
+		return;
+	}
+	if (!stream->is_denied) {
+		count_answer(stream->link);
+	}
 	stream->ops->on_head(stream->context, status, headers);
 }
 
@@ -104,13 +122,11 @@ static int send(struct link_stream *stream, struct err *err) {
 		.on_end = on_end,
 	};
 	struct link *link = stream->link;
-	int64_t spent_ms = (loop_now_ns(link->links->loop) - stream->began_ns) / NS_PER_MS;
-	int64_t left_ms = stream->request.timeout_ms - spent_ms;
 	struct http_request request = *stream->request.http;
 	request.scheme = STR("https");
 	request.authority = stream->request.export_name;
-	int rc = http_session_request(link->session, &request, left_ms > 0 ? left_ms : 1, &ops,
-		stream, &stream->http, err);
+	int rc = http_session_request(
+		link->session, &request, left_ms(stream), &ops, stream, &stream->http, err);
 	if (rc == 0) {
 		link->streams_sent++;
 		loop_timer_clear(link->links->loop, &stream->timer);
@@ -119,7 +135,7 @@ static int send(struct link_stream *stream, struct err *err) {
 }
 
 static bool has_turn(const struct link *link) {
-	return link->is_ready && link->streams_sent < LINK_STREAMS_MAX;
+	return link->is_ready && link->streams_sent < link->streams_max;
 }
 
 static void on_timer(struct timer *timer) {
@@ -139,12 +155,12 @@ int link_stream_start(struct links *links, const struct link_stream_request *req
 	if (rc < 0) {
 		link = links_find(links, request->cluster);
 		if (link) {
-			count_outcome(link, "closed");
+			link_count_outcome(link, rc, 0, false);
 		}
 		return rc;
 	}
 	if (link->stream_count >= LINK_STREAMS_WAITING_MAX) {
-		count_outcome(link, "limit");
+		link_count_outcome(link, ERR_LIMIT, 0, false);
 		return err_set(err, ERR_LIMIT,
 			"%d requests to cluster %s are under way or wait for their turn; try "
 			"again",
