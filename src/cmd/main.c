@@ -11,18 +11,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Freed blocks from here on go back to the system, and so does as much at the end of a heap. */
 #define KEPT_BYTES_MAX (1 << 20)
+/* Heaps that threads share; each keeps what lies between things that stay. */
+#define HEAPS_MIN 2
+#define HEAPS_MAX 8
 
 /*
  * What a large query took must not stay with the process: left to itself, glibc learns from each
- * large block that is freed to keep up to 64 MiB for every thread.
+ * large block that is freed to keep up to 64 MiB for every thread, in a heap of its own.
  */
 static void limit_heaps(void) {
 #ifdef __GLIBC__
 	(void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES_MAX);
 	(void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES_MAX);
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	int heaps = processors < HEAPS_MIN   ? HEAPS_MIN
+		    : processors > HEAPS_MAX ? HEAPS_MAX
+					     : (int)processors;
+	(void)mallopt(M_ARENA_MAX, heaps);
 #endif
 }
 
