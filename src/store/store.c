@@ -9,6 +9,7 @@ void sample_column_deinit(struct sample_column *column) {
 	free(column->times_ms);
 	free(column->values);
 	free((void *)column->histograms);
+	free(column->starts_ms);
 	if (column->budget) {
 		budget_release(column->budget, column->charged_bytes);
 	}
@@ -27,15 +28,16 @@ static int charge(struct sample_column *column, uint64_t bytes, struct err *err)
 	return rc;
 }
 
-static uint64_t sample_bytes(bool has_histograms) {
+static uint64_t sample_bytes(bool has_histograms, bool has_starts) {
 	return sizeof(int64_t) + sizeof(double) +
-	       (has_histograms ? sizeof(const struct histogram *) : 0);
+	       (has_histograms ? sizeof(const struct histogram *) : 0) +
+	       (has_starts ? sizeof(int64_t) : 0);
 }
 
 int sample_column_reserve(struct sample_column *column, size_t extra, struct err *err) {
 	size_t wanted = column->count + extra;
 	size_t capacity = column->capacity > 0 ? column->capacity : 128;
-	uint64_t bytes = sample_bytes(column->histograms != NULL);
+	uint64_t bytes = sample_bytes(column->histograms != NULL, column->starts_ms != NULL);
 
 	if (wanted <= column->capacity) {
 		return 0;
@@ -56,6 +58,9 @@ int sample_column_reserve(struct sample_column *column, size_t extra, struct err
 		column->histograms = (const struct histogram **)memory_resize(
 			(void *)column->histograms, capacity, sizeof(*column->histograms));
 	}
+	if (column->starts_ms) {
+		column->starts_ms = memory_resize(column->starts_ms, capacity, sizeof(int64_t));
+	}
 	column->capacity = capacity;
 	return 0;
 }
@@ -63,6 +68,7 @@ int sample_column_reserve(struct sample_column *column, size_t extra, struct err
 void sample_column_clear(struct sample_column *column) {
 	column->count = 0;
 	column->has_histograms = false;
+	column->has_starts = false;
 }
 
 void sample_column_add(struct sample_column *column, int64_t time_ms, double value) {
@@ -74,6 +80,9 @@ void sample_column_add(struct sample_column *column, int64_t time_ms, double val
 	if (column->has_histograms) {
 		column->histograms[column->count] = NULL;
 	}
+	if (column->has_starts) {
+		column->starts_ms[column->count] = 0;
+	}
 	column->count++;
 }
 
@@ -83,7 +92,8 @@ int sample_column_add_histogram(struct sample_column *column, int64_t time_ms,
 	int rc = sample_column_reserve(column, 1, err);
 
 	if (rc == 0 && !column->histograms) {
-		rc = charge(column, column->capacity * sample_bytes(true), err);
+		rc = charge(column, column->capacity * sample_bytes(true, column->starts_ms != NULL),
+			err);
 	}
 	if (rc < 0) {
 		return rc;
@@ -98,6 +108,24 @@ int sample_column_add_histogram(struct sample_column *column, int64_t time_ms,
 	}
 	sample_column_add(column, time_ms, histogram->sum);
 	column->histograms[at] = histogram;
+	return 0;
+}
+
+int sample_column_set_start(struct sample_column *column, int64_t start_ms, struct err *err) {
+	if (!column->starts_ms) {
+		int rc = charge(column,
+			column->capacity * sample_bytes(column->histograms != NULL, true), err);
+
+		if (rc < 0) {
+			return rc;
+		}
+		column->starts_ms = memory_resize(NULL, column->capacity, sizeof(int64_t));
+	}
+	if (!column->has_starts) {
+		memset(column->starts_ms, 0, column->count * sizeof(int64_t));
+		column->has_starts = true;
+	}
+	column->starts_ms[column->count - 1] = start_ms;
 	return 0;
 }
 

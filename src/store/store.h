@@ -45,6 +45,10 @@ struct sample_column {
 	 * as long as the labels of a walk; their place among the values holds their sum. */
 	const struct histogram **histograms;
 	bool has_histograms;
+	/* When the counting began that a sample goes on with, in ms: a start timestamp. 0: unknown.
+	 * Only meaningful if any is known, and only read where a walk was asked for them. */
+	int64_t *starts_ms;
+	bool has_starts;
 	size_t count;
 	size_t capacity;
 	struct budget *budget; /* Borrowed; pays for the memory. NULL: there is no limit. */
@@ -61,6 +65,10 @@ void sample_column_add(struct sample_column *column, int64_t time_ms, double val
 /* Adds a histogram at the end. Returns as sample_column_reserve does. */
 MUST_USE int sample_column_add_histogram(struct sample_column *column, int64_t time_ms,
 	const struct histogram *histogram, struct err *err);
+/* Gives the newest sample, which there must be, its start timestamp. Returns as
+ * sample_column_reserve does. */
+MUST_USE int sample_column_set_start(
+	struct sample_column *column, int64_t start_ms, struct err *err);
 /* Forgets the samples, keeping the memory. */
 void sample_column_clear(struct sample_column *column);
 
@@ -72,6 +80,7 @@ struct select_request {
 	int64_t max_ms;
 	bool labels_only;             /* Only the label sets: no sample will be read. */
 	bool sorted;                  /* Series come in labels_cmp order. */
+	bool wants_starts;            /* Start timestamps, from a store that keeps them. */
 	size_t limit;                 /* At most this many series; 0: all. */
 	const _Atomic bool *canceled; /* Checked now and then; may be NULL. */
 	/*

@@ -102,6 +102,9 @@ static inline int test_set_read(
 		} else {
 			sample_column_add(column, from->times_ms[i], from->values[i]);
 		}
+		if (rc == 0 && from->has_starts && own->request.wants_starts) {
+			rc = sample_column_set_start(column, from->starts_ms[i], err);
+		}
 	}
 	atomic_fetch_add_explicit(&own->store->read_samples, column->count, memory_order_relaxed);
 	return rc;
@@ -299,6 +302,9 @@ static inline void test_series_put(struct test_series *series, int64_t time_ms, 
 		} else {
 			sample_column_add(samples, old.times_ms[i], old.values[i]);
 		}
+		if (old.has_starts) {
+			CHECK(sample_column_set_start(samples, old.starts_ms[i], NULL) == 0);
+		}
 	}
 	sample_column_deinit(&old);
 }
@@ -308,7 +314,7 @@ static inline void test_series_add(struct test_series *series, int64_t time_ms, 
 	struct sample_column *samples = &series->samples;
 	size_t at = samples->count;
 
-	if (samples->has_histograms) {
+	if (samples->has_histograms || samples->has_starts) {
 		test_series_put(series, time_ms, value, NULL);
 		return;
 	}
@@ -326,6 +332,22 @@ static inline void test_series_add(struct test_series *series, int64_t time_ms, 
 	}
 	samples->times_ms[at] = time_ms;
 	samples->values[at] = value;
+}
+
+/* Gives a sample that is there its start timestamp. */
+static inline void test_series_set_start(
+	struct test_series *series, int64_t time_ms, int64_t start_ms) {
+	struct sample_column *samples = &series->samples;
+	size_t at = 0;
+
+	if (!samples->has_starts) {
+		CHECK(samples->count > 0 && sample_column_set_start(samples, 0, NULL) == 0);
+	}
+	while (at < samples->count && samples->times_ms[at] != time_ms) {
+		at++;
+	}
+	CHECK(at < samples->count);
+	samples->starts_ms[at] = start_ms;
 }
 
 #endif
