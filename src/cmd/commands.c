@@ -31,6 +31,7 @@ static const struct command *const commands[] = {
 	&trust_bundle_command,
 	&trust_rotate_issuer_command,
 	&trust_rotate_anchor_command,
+	&trust_revoke_command,
 	&demo_command,
 	&demo_status_command,
 	&demo_restart_command,

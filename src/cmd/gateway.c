@@ -96,6 +96,13 @@ static void on_new_credentials(void *context) {
 	}
 }
 
+static void on_denied(void *context) {
+	struct gateway_process *process = context;
+	if (process->gateway) {
+		gateway_denied_changed(process->gateway);
+	}
+}
+
 static int open_gateway(struct gateway_process *process, struct err *err) {
 	const struct gateway_flags *flags = process->flags;
 	char host[HOST_MAX];
@@ -107,6 +114,7 @@ static int open_gateway(struct gateway_process *process, struct err *err) {
 	const struct trust_identity_options identity = { .directory = flags->tls_directory,
 		.metrics = process->metrics,
 		.on_change = on_new_credentials,
+		.on_denied = on_denied,
 		.context = process };
 	rc = trust_identity_open(process->loop, &identity, &process->identity, err);
 	if (rc < 0) {
@@ -118,6 +126,7 @@ static int open_gateway(struct gateway_process *process, struct err *err) {
 		.host = host,
 		.port = port,
 		.tls = trust_identity_slot(process->identity),
+		.denied = trust_identity_denied(process->identity),
 		.identity = trust_identity_name(process->identity),
 		.metrics = process->metrics,
 	};

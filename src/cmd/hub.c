@@ -132,6 +132,13 @@ static void on_links(void *context) {
 	}
 }
 
+static void on_denied(void *context) {
+	struct hub_process *process = context;
+	if (process->links) {
+		links_denied_changed(process->links);
+	}
+}
+
 static int listen_for_gateways(struct hub_process *process, struct err *err) {
 	char host[HOST_MAX];
 	uint16_t port = 0;
@@ -152,6 +159,7 @@ static int open_links(struct hub_process *process, struct err *err) {
 	const struct trust_identity_options identity = { .directory = flags->tls_directory,
 		.metrics = process->metrics,
 		.on_change = on_new_credentials,
+		.on_denied = on_denied,
 		.context = process };
 	int rc = trust_identity_open(process->loop, &identity, &process->identity, err);
 	if (rc < 0) {
@@ -159,6 +167,7 @@ static int open_links(struct hub_process *process, struct err *err) {
 	}
 	const struct links_options links = { .directory = flags->links_directory,
 		.tls = trust_identity_slot(process->identity),
+		.denied = trust_identity_denied(process->identity),
 		.metrics = process->metrics,
 		.on_change = on_links,
 		.context = process };

@@ -14,5 +14,6 @@ extern const struct command trust_inspect_command;
 extern const struct command trust_bundle_command;
 extern const struct command trust_rotate_issuer_command;
 extern const struct command trust_rotate_anchor_command;
+extern const struct command trust_revoke_command;
 
 #endif

@@ -197,6 +197,21 @@ static void run_expiry(struct timer *timer) {
 	connection->shut(connection);
 }
 
+void http_server_cut(struct http_server *server, http_peer_fn *is_unwanted, void *context) {
+	struct connection *next = NULL;
+	for (struct connection *connection = server->connections; connection; connection = next) {
+		struct err why = { 0 };
+		next = connection->next;
+		if (!connection->stream ||
+			!is_unwanted(context, stream_peer(connection->stream), &why)) {
+			continue;
+		}
+		tell_refused(server, stream_peer_address(connection->stream), &why);
+		connection_unlist(connection);
+		connection->shut(connection);
+	}
+}
+
 void connection_add(struct connection *connection, struct http_server *server,
 	struct stream *stream, void (*shut)(struct connection *connection)) {
 	connection->server = server_ref(server);

@@ -57,6 +57,12 @@ void http_server_close(struct http_server *server);
 /* The port that is listened on. */
 uint16_t http_server_port(const struct http_server *server);
 
+/* Whether a client is not to stay; then says why. */
+typedef bool http_peer_fn(void *context, const struct tls_peer *peer, struct err *why);
+/* Ends the TLS connections of such clients, adopted ones too; on_refuse is told. Not from a handler
+ * whose exchange has not been answered. */
+void http_server_cut(struct http_server *server, http_peer_fn *is_unwanted, void *context);
+
 /* Told, on the loop, that an adopted stream is gone. 'reason' NULL: orderly. */
 typedef void http_closed_fn(void *context, const struct err *reason);
 /*

@@ -285,6 +285,22 @@ static void note_expiry(struct tls_peer *peer, STACK_OF(X509) * chain) {
 	}
 }
 
+/* What a deny-list may name it by. */
+static void note_names(struct tls_peer *peer, STACK_OF(X509) * chain) {
+	BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(sk_X509_value(chain, 0)), NULL);
+	char *text = number && BN_num_bytes(number) <= 20 ? BN_bn2hex(number) : NULL;
+	(void)snprintf(peer->serial, sizeof(peer->serial), "%s", text ? text : "");
+	OPENSSL_free(text);
+	BN_free(number);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+	X509 *issuer = sk_X509_value(chain, sk_X509_num(chain) > 1 ? 1 : 0);
+	CHECK(X509_digest(issuer, EVP_sha256(), digest, &len) == 1 && len == 32);
+	for (unsigned i = 0; i < len; i++) {
+		(void)snprintf(peer->issuer_digest + (size_t)2 * i, 3, "%02x", digest[i]);
+	}
+}
+
 static int verify(struct tls_session *session, X509_STORE_CTX *store) {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
 	int64_t now_ms = clock_now_ms(session->identity->clock);
@@ -307,6 +323,7 @@ static int verify(struct tls_session *session, X509_STORE_CTX *store) {
 			session->peer->identity, expected);
 	}
 	note_expiry(session->peer, chain);
+	note_names(session->peer, chain);
 	return rc;
 }
 

@@ -23,10 +23,10 @@ uint64_t catalogue_digest(const struct catalogue_entry *entries, size_t count) {
 	return hash;
 }
 
-static void put_version(struct json_writer *writer, uint64_t version) {
+static void put_digest(struct json_writer *writer, const char *name, uint64_t version) {
 	char text[VERSION_TEXT_LEN + 1];
 	(void)snprintf(text, sizeof(text), "%016llx", (unsigned long long)version);
-	json_key(writer, STR("version"));
+	json_key(writer, str_of(name));
 	json_put_text(writer, text);
 }
 
@@ -36,7 +36,7 @@ static void put_entry(struct json_writer *writer, const struct catalogue_entry *
 	json_put_str(writer, entry->name);
 	json_key(writer, STR("kind"));
 	json_put_str(writer, entry->kind);
-	put_version(writer, entry->version);
+	put_digest(writer, "version", entry->version);
 	json_end_object(writer);
 }
 
@@ -46,7 +46,7 @@ void catalogue_format(const struct catalogue *catalogue, struct buf *out) {
 	json_begin_object(&writer);
 	json_key(&writer, STR("format"));
 	json_put_int(&writer, FORMAT_VERSION);
-	put_version(&writer, catalogue->version);
+	put_digest(&writer, "version", catalogue->version);
 	if (catalogue->is_heartbeat) {
 		json_key(&writer, STR("age_ms"));
 		json_put_int(&writer, catalogue->age_ms);
@@ -61,6 +61,9 @@ void catalogue_format(const struct catalogue *catalogue, struct buf *out) {
 			json_key(&writer, STR("trust"));
 			trust_facts_format(catalogue->trust, &writer);
 		}
+		if (catalogue->has_denied) {
+			put_digest(&writer, "denied", catalogue->denied);
+		}
 	}
 	json_end_object(&writer);
 	buf_add_byte(out, '\n');
@@ -73,8 +76,8 @@ static struct str text_of(const json_t *value) {
 	return (struct str){ json_string_value(value), json_string_length(value) };
 }
 
-static bool read_version(const json_t *object, uint64_t *out) {
-	struct str text = text_of(json_object_get(object, "version"));
+static bool read_digest(const json_t *object, const char *name, uint64_t *out) {
+	struct str text = text_of(json_object_get(object, name));
 	uint64_t version = 0;
 	if (text.len != VERSION_TEXT_LEN) {
 		return false;
@@ -97,7 +100,7 @@ static int read_entry(
 	struct str kind = text_of(json_object_get(object, "kind"));
 	uint64_t version = 0;
 	if (!dns_label_is_valid(name) || !dns_label_is_valid(kind) ||
-		!read_version(object, &version)) {
+		!read_digest(object, "version", &version)) {
 		return err_set(
 			err, ERR_CORRUPT, "catalogue: an export without name, kind or version");
 	}
@@ -164,7 +167,7 @@ static int read_document(
 		return err_set(err, ERR_CORRUPT, "catalogue: format %lld, this program reads %d",
 			(long long)format, FORMAT_VERSION);
 	}
-	if (!read_version(root, &catalogue.version)) {
+	if (!read_digest(root, "version", &catalogue.version)) {
 		return err_set(err, ERR_CORRUPT, "catalogue: no version");
 	}
 	const json_t *age = json_object_get(root, "age_ms");
@@ -174,6 +177,7 @@ static int read_document(
 		if (rc == 0) {
 			rc = read_trust(arena, root, &catalogue, err);
 		}
+		catalogue.has_denied = read_digest(root, "denied", &catalogue.denied);
 		if (rc < 0) {
 			return rc;
 		}

@@ -39,6 +39,9 @@ struct catalogue {
 	size_t count;
 	/* What the gateway believes; NULL: it does not tell, or this is a heartbeat. */
 	const struct trust_facts *trust;
+	/* A digest of the deny-lists that it knows (deny_set_digest); not of a heartbeat. */
+	bool has_denied;
+	uint64_t denied;
 };
 
 /* The version of a list of entries. */

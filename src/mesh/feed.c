@@ -31,7 +31,10 @@ struct feed {
 	struct loop *loop;
 	struct exports *exports; /* A reference; NULL before the first. */
 	struct trust_facts trust;
-	unsigned trust_version; /* 0: nothing is told of it. */
+	bool has_trust;
+	bool has_denied;
+	uint64_t denied;
+	unsigned trust_version; /* Of all these. */
 	struct follower *first;
 	struct timer timer;
 	struct timer settle_timer;     /* To tell of the last changes. */
@@ -64,7 +67,9 @@ static void release(struct follower *follower) {
 static struct catalogue select_entries(
 	const struct feed *feed, struct str identity, struct arena *arena) {
 	const struct exports *exports = feed->exports;
-	struct catalogue catalogue = { .trust = feed->trust_version > 0 ? &feed->trust : NULL };
+	struct catalogue catalogue = { .trust = feed->has_trust ? &feed->trust : NULL,
+		.has_denied = feed->has_denied,
+		.denied = feed->denied };
 	if (exports) {
 		catalogue.entries = ARENA_NEW(arena, struct catalogue_entry, exports->count);
 		for (size_t i = 0; i < exports->count; i++) {
@@ -184,8 +189,18 @@ void feed_publish(struct feed *feed, struct exports *exports) {
 }
 
 void feed_tell_trust(struct feed *feed, const struct trust_facts *facts) {
-	if (feed->trust_version == 0 || !trust_facts_equal(&feed->trust, facts)) {
+	if (!feed->has_trust || !trust_facts_equal(&feed->trust, facts)) {
+		feed->has_trust = true;
 		feed->trust = *facts;
+		feed->trust_version++;
+		tell_soon(feed);
+	}
+}
+
+void feed_tell_denied(struct feed *feed, uint64_t digest) {
+	if (!feed->has_denied || feed->denied != digest) {
+		feed->has_denied = true;
+		feed->denied = digest;
 		feed->trust_version++;
 		tell_soon(feed);
 	}

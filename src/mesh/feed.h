@@ -22,6 +22,8 @@ void feed_free(struct feed *feed);
 void feed_publish(struct feed *feed, struct exports *exports);
 /* What we believe from now on; followers are told. Copied. */
 void feed_tell_trust(struct feed *feed, const struct trust_facts *facts);
+/* Which deny-lists we know from now on, by a digest; followers are told. */
+void feed_tell_denied(struct feed *feed, uint64_t digest);
 /* Answers GET /atoll/v1/catalogue: one document, or with ?watch=1 all to come. */
 void feed_serve(struct feed *feed, struct exchange *exchange);
 

@@ -24,6 +24,7 @@
 /* The gateway itself, among the names of exports. */
 #define OWN_AUTHORITY STR("atoll")
 #define CATALOGUE_PATH STR("/atoll/v1/catalogue")
+#define DENIED_PATH STR("/atoll/v1/denied")
 /* So that one peer, whatever becomes of it, does not take all 512 connections there are. */
 #define CONNECTIONS_PER_PEER_MAX 64
 /* A request is a query: if it is not all here by then, it never will be. */
@@ -33,6 +34,7 @@ struct gateway {
 	struct loop *loop;
 	char *config_file;
 	char *identity;
+	struct deny_set *deny_set; /* NULL: none. */
 	struct tls_options tls;
 	struct http_server *server;
 	struct dialler *dialler; /* NULL before there is a server. */
@@ -65,9 +67,32 @@ static void deny(struct gateway *gateway, struct exchange *exchange, int status,
 	answer_error(exchange, status, "denied", sentence);
 }
 
+/* Peers hand on the deny-lists that they know, and are answered with those known here. Whoever they
+ * come from, they count for what their signer may say. */
+static void serve_denied(struct gateway *gateway, struct exchange *exchange) {
+	const struct http_request *request = exchange_request(exchange);
+	AUTO(buf_deinit) struct buf lists = { 0 };
+	struct err err = { 0 };
+	int rc = deny_set_merge(gateway->deny_set, request->body, &err);
+	if (rc == ERR_CORRUPT) {
+		deny(gateway, exchange, 400, "body", err.text);
+		return;
+	}
+	if (rc < 0) {
+		log_warn("deny-lists of a peer not all taken",
+			KV("peer", exchange_identity(exchange)), KV_ERR(&err));
+	}
+	deny_set_write(gateway->deny_set, &lists);
+	exchange_respond_buf(exchange, 200, STR("text/plain"), &lists);
+	gateway_denied_changed(gateway);
+}
+
 static void serve_own(struct gateway *gateway, struct exchange *exchange) {
 	const struct http_request *request = exchange_request(exchange);
-	if (!str_equal(request->path, CATALOGUE_PATH)) {
+	if (gateway->deny_set && str_equal(request->path, DENIED_PATH) &&
+		str_equal(request->method, STR("POST"))) {
+		serve_denied(gateway, exchange);
+	} else if (!str_equal(request->path, CATALOGUE_PATH)) {
 		deny(gateway, exchange, 404, "path", "the gateway serves /atoll/v1/catalogue only");
 	} else if (!str_equal(request->method, STR("GET"))) {
 		deny(gateway, exchange, 405, "method", "the catalogue is read by GET");
@@ -297,6 +322,10 @@ static struct gateway *make(struct loop *loop, const struct gateway_options *opt
 	gateway->tls = (struct tls_options){ .slot = options->tls, .alpn = protocols };
 	declare_metrics(gateway, options->metrics);
 	gateway->feed = feed_new(loop, options->metrics);
+	gateway->deny_set = options->denied;
+	if (gateway->deny_set) {
+		feed_tell_denied(gateway->feed, deny_set_digest(gateway->deny_set));
+	}
 	gateway->proxies.loop = loop;
 	gateway->proxies.fetcher = fetcher_new(loop);
 	gateway->proxies.identity = gateway->identity;
@@ -403,4 +432,15 @@ uint16_t gateway_port(const struct gateway *gateway) {
 
 void gateway_set_trust(struct gateway *gateway, const struct trust_facts *facts) {
 	feed_tell_trust(gateway->feed, facts);
+}
+
+static bool is_denied(void *context, const struct tls_peer *peer, struct err *why) {
+	return deny_set_denies(context, peer->identity, peer->serial, peer->issuer_digest, why);
+}
+
+void gateway_denied_changed(struct gateway *gateway) {
+	if (gateway->deny_set) {
+		http_server_cut(gateway->server, is_denied, gateway->deny_set);
+		feed_tell_denied(gateway->feed, deny_set_digest(gateway->deny_set));
+	}
 }

@@ -23,6 +23,7 @@
 #include "io/loop.h"
 #include "io/tls.h"
 #include "trust/bundle.h"
+#include "trust/deny.h"
 
 #include <stdint.h>
 
@@ -34,9 +35,10 @@ struct gateway_options {
 	/* Of further exports, one to a file; watched. NULL: none. */
 	const char *exports_directory;
 	const char *host;
-	uint16_t port;        /* 0: any. */
-	struct tls_slot *tls; /* Who we are; borrowed. */
-	const char *identity; /* Our name in 'tls'. */
+	uint16_t port;           /* 0: any. */
+	struct tls_slot *tls;    /* Who we are; borrowed. */
+	const char *identity;    /* Our name in 'tls'. */
+	struct deny_set *denied; /* Who is not believed any more; borrowed. NULL: nobody. */
 	struct metric_registry *metrics;
 };
 
@@ -54,6 +56,8 @@ void gateway_set_trust(struct gateway *gateway, const struct trust_facts *facts)
  * 'token_file' (read anew for each request). Only with an exports_directory, and once.
  */
 void gateway_register_api(struct gateway *gateway, const char *token_file, struct router *router);
+/* Others than before are denied: their connections end, and peers are told. */
+void gateway_denied_changed(struct gateway *gateway);
 /* The port that is listened on. */
 uint16_t gateway_port(const struct gateway *gateway);
 

@@ -269,6 +269,14 @@ static void on_tick(struct timer *timer) {
 	loop_timer_after_ms(links->loop, timer, TICK_MS);
 }
 
+static void on_denied_timer(struct timer *timer) {
+	links_denied_changed(CONTAINER_OF(timer, struct links, denied_timer));
+}
+
+void links_denied_soon(struct links *links) {
+	loop_timer_after_ms(links->loop, &links->denied_timer, 0);
+}
+
 static void declare_metrics(struct links *links, struct metric_registry *metrics) {
 	static const char *const labels[] = { "cluster", NULL };
 	static const char *const outcome_labels[] = { "cluster", "outcome", NULL };
@@ -309,7 +317,9 @@ int links_new(struct loop *loop, const struct links_options *options, struct lin
 	links->directory = strdup(options->directory);
 	CHECK(links->directory);
 	links->slot = options->tls;
+	links->denied = options->denied;
 	links->timer.run = on_tick;
+	links->denied_timer.run = on_denied_timer;
 	declare_metrics(links, options->metrics);
 	look(links);
 	links->on_change = options->on_change;
@@ -328,10 +338,18 @@ void links_free(struct links *links) {
 	listener_close(links->listener);
 	watch_stop(links->watch);
 	loop_timer_clear(links->loop, &links->timer);
+	loop_timer_clear(links->loop, &links->denied_timer);
 	while (links->first) {
 		drop(links, links->first, "shutting down");
 	}
 	links_unref(links);
+}
+
+void links_denied_changed(struct links *links) {
+	for (struct link *link = links->first; link; link = link->next) {
+		link_denied_cut(link);
+		link_denied_sync(link);
+	}
 }
 
 void links_retry(struct links *links) {

@@ -20,6 +20,7 @@
 #include "io/loop.h"
 #include "io/tls.h"
 #include "trust/bundle.h"
+#include "trust/deny.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -61,8 +62,9 @@ struct link_status {
 };
 
 struct links_options {
-	const char *directory; /* Of link files (*.yaml). */
-	struct tls_slot *tls;  /* Who we are; borrowed. */
+	const char *directory;   /* Of link files (*.yaml). */
+	struct tls_slot *tls;    /* Who we are; borrowed. */
+	struct deny_set *denied; /* Who is not believed any more; borrowed. NULL: nobody. */
 	struct metric_registry *metrics;
 	/* Called on the loop after any link's state or catalogue changed. May be NULL. */
 	void (*on_change)(void *context);
@@ -88,6 +90,9 @@ void links_free(struct links *links);
 MUST_USE int links_listen(struct links *links, const char *host, uint16_t port, struct err *err);
 /* The port that is listened on. */
 uint16_t links_port(const struct links *links);
+/* On the loop: others than before are denied. Their sessions end, and those who do not know the
+ * lists are given them. */
+void links_denied_changed(struct links *links);
 /* On the loop: dials at once what is down (our certificates changed). */
 void links_retry(struct links *links);
 

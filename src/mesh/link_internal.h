@@ -32,6 +32,23 @@ struct link_bytes {
 	uint64_t sent;
 };
 
+/* What a deny-list may name a session's peer by. */
+struct link_peer {
+	char identity[256];
+	char serial[SERIAL_LEN_MAX + 1];
+	char issuer_digest[65];
+};
+
+/* How the deny-lists here and those of the gateway come together (link_denied.c). */
+struct link_denied {
+	struct http_call *call; /* NULL: none under way. */
+	bool is_told;           /* The gateway has said what it knows. */
+	uint64_t told;          /* A digest of it. */
+	uint64_t tried_told;    /* Of both sides, when they were brought together last. */
+	uint64_t tried_own;
+	struct buf answer;
+};
+
 /* One file's link. */
 struct link {
 	struct links *links; /* A reference. */
@@ -56,6 +73,9 @@ struct link {
 	size_t next_index;  /* The address to try next. */
 	size_t tried;       /* Addresses tried since it last worked. */
 	struct backoff backoff;
+	struct link_peer peer;     /* Of the session. */
+	struct link_peer old_peer; /* Of the old session. */
+	struct link_denied denied;
 	struct timer timer;       /* To dial again; while connected, for the catalogue's silence. */
 	struct timer renewal;     /* Before a certificate of the session's expires. */
 	int64_t own_not_after_ms; /* Of what we presented when we dialled. */
@@ -107,6 +127,7 @@ struct links {
 	struct loop *loop;
 	char *directory;
 	struct tls_slot *slot;
+	struct deny_set *denied; /* NULL: none. */
 	void (*on_change)(void *context);
 	void *context;
 	struct watch *watch;
@@ -114,6 +135,7 @@ struct links {
 	struct tls_options tls;    /* Its own. */
 	struct refusals refusals;
 	struct timer timer; /* Counts bytes and looks into the directory. */
+	struct timer denied_timer;
 	struct rand rand;
 	bool is_closed;
 	uint64_t complaints; /* Hash of what was wrong with the files when last said. */
@@ -146,6 +168,14 @@ void links_changed(struct links *links);
 void link_start(struct link *link);
 /* Ends the connection and all calls; frees the link, at once or when the connection is gone. */
 void link_remove(struct link *link, const char *why);
+/* Hands the deny-lists on, and takes the gateway's, if they differ and it can be done now. */
+void link_denied_sync(struct link *link);
+/* In the loop's next round: links_denied_changed. */
+void links_denied_soon(struct links *links);
+/* Ends the sessions with peers that are denied. */
+void link_denied_cut(struct link *link);
+/* Ends a session for a reason of our own. */
+void link_end_session(struct link *link, const struct err *reason);
 /* Where the gateway is, as far as known; guarded. */
 const char *link_address_text(const struct link *link);
 /* Waits for the link's gateway to dial us, if that is what it does. */

@@ -81,6 +81,7 @@ void link_free(struct link *link) {
 	loop_timer_clear(loop_of(link), &link->timer);
 	loop_timer_clear(loop_of(link), &link->renewal);
 	buf_deinit(&link->line);
+	buf_deinit(&link->denied.answer);
 	arena_deinit(&link->exports_arena);
 	arena_deinit(&link->arena);
 	free(link->file);
@@ -173,8 +174,7 @@ static void on_rtt(struct http_session *session, int64_t rtt_ns) {
 	set_gauge(link->rtt_metric, (double)rtt_ns / (double)NS_PER_S);
 }
 
-/* Ends the session for a reason of our own. */
-static void end_session(struct link *link, const struct err *reason) {
+void link_end_session(struct link *link, const struct err *reason) {
 	if (link->failure.code == 0) {
 		link->failure = *reason;
 	}
@@ -196,6 +196,8 @@ static void take_exports(struct link *link, const struct catalogue *catalogue) {
 	link->exports_arena = arena;
 	link->exports = exports;
 	link->export_count = catalogue->count;
+	link->denied.is_told = catalogue->has_denied;
+	link->denied.told = catalogue->denied;
 	link->has_trust = catalogue->trust != NULL;
 	if (catalogue->trust) {
 		link->trust = *catalogue->trust;
@@ -236,7 +238,7 @@ static void take_document(struct link *link, struct str line) {
 	struct catalogue catalogue;
 	struct err err = { 0 };
 	if (count_line(link, &err) < 0 || catalogue_parse(&arena, line, &catalogue, &err) < 0) {
-		end_session(link, &err);
+		link_end_session(link, &err);
 		return;
 	}
 	loop_timer_after_ms(loop_of(link), &link->timer, CATALOGUE_SILENCE_MS);
@@ -252,6 +254,7 @@ static void take_document(struct link *link, struct str line) {
 	if (!link->is_ready) {
 		come_up(link);
 	}
+	link_denied_sync(link);
 	links_changed(link->links);
 }
 
@@ -264,7 +267,7 @@ static void on_catalogue_head(
 		(void)err_set(&err, ERR_DENIED,
 			"the gateway answered %d when asked for its catalogue%s", status,
 			status == 508 ? ": is this its own identity?" : "");
-		end_session(link, &err);
+		link_end_session(link, &err);
 	}
 }
 
@@ -286,7 +289,7 @@ static bool on_catalogue_data(struct http_call *call, struct str bytes) {
 		(void)err_set(&err, ERR_LIMIT, "catalogue: a line longer than %zu bytes",
 			CATALOGUE_LINE_MAX);
 		buf_reset(&link->line);
-		end_session(link, &err);
+		link_end_session(link, &err);
 	}
 	return true;
 }
@@ -323,10 +326,19 @@ static void plan_renewal(struct link *link, const struct tls_peer *peer) {
 	loop_timer_after_ms(loop_of(link), &link->renewal, wait_ms);
 }
 
+static void note_peer(struct link *link, const struct tls_peer *peer) {
+	struct link_peer *noted = &link->peer;
+	(void)snprintf(noted->identity, sizeof(noted->identity), "%s", peer->identity);
+	(void)snprintf(noted->serial, sizeof(noted->serial), "%s", peer->serial);
+	(void)snprintf(
+		noted->issuer_digest, sizeof(noted->issuer_digest), "%s", peer->issuer_digest);
+}
+
 /* A connection with the gateway stands: whether it is good for anything, its catalogue shows. */
 static void open_session(struct link *link, struct stream *stream) {
 	const struct tls_peer *peer = stream_peer(stream);
 	plan_renewal(link, peer);
+	note_peer(link, peer);
 	lock_take(&link->links->lock);
 	(void)snprintf(link->identity, sizeof(link->identity), "%s", peer->identity);
 	link->cert_not_after_ms = peer->not_after_ms;
@@ -350,7 +362,7 @@ static void open_session(struct link *link, struct stream *stream) {
 	struct err err = { 0 };
 	if (http_session_request(link->session, &request, 0, &catalogue_ops, link,
 		    &link->catalogue_call, &err) < 0) {
-		end_session(link, &err);
+		link_end_session(link, &err);
 	}
 }
 
@@ -408,7 +420,7 @@ static void on_timer(struct timer *timer) {
 	struct err err = { 0 };
 	(void)err_set(&err, ERR_TIMEOUT, "no word from the gateway for %d s",
 		(link->is_ready ? CATALOGUE_SILENCE_MS : DIAL_TIMEOUT_MS) / 1000);
-	end_session(link, &err);
+	link_end_session(link, &err);
 }
 
 /* Calls that are under way over the session end over it; others wait for the next one. */
@@ -420,6 +432,7 @@ static void retire_session(struct link *link) {
 	}
 	link->old_session = link->session;
 	link->old_counted = link->counted;
+	link->old_peer = link->peer;
 	link->session = NULL;
 	link->is_ready = false;
 	loop_timer_clear(loop_of(link), &link->timer);
@@ -438,7 +451,7 @@ static void on_renewal(struct timer *timer) {
 		struct err err = { 0 };
 		(void)err_set(
 			&err, ERR_DENIED, "the gateway's certificate has expired since it dialled");
-		end_session(link, &err);
+		link_end_session(link, &err);
 		return;
 	}
 	if (!link->is_ready || link->old_session) {

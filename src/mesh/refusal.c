@@ -32,6 +32,7 @@ static const struct {
 	const char *part;
 	const char *reason;
 } text_reasons[] = {
+	{ "is revoked: ", "revoked" },
 	{ "sent no certificate", "no_certificate" },
 	{ "no link file expects", "unexpected" },
 	{ "(ALPN)", "protocol" },

@@ -457,3 +457,11 @@ bool authority_is_issuer(const struct authority *authority) {
 int64_t authority_not_after_ms(const struct authority *authority) {
 	return x509_not_after_ms(authority->certificate);
 }
+
+struct str authority_certificate(const struct authority *authority) {
+	return buf_str(&authority->chain);
+}
+
+void authority_sign_text(const struct authority *authority, struct str text, struct buf *out) {
+	x509_sign_text(authority->key, text, out);
+}

@@ -93,6 +93,11 @@ struct str authority_domain(const struct authority *authority);
 bool authority_is_issuer(const struct authority *authority);
 int64_t authority_not_after_ms(const struct authority *authority);
 
+/* Its certificate in PEM; borrowed. */
+struct str authority_certificate(const struct authority *authority);
+/* Appends a signature over 'text', in DER. */
+void authority_sign_text(const struct authority *authority, struct str text, struct buf *out);
+
 /* What to put into a leaf. */
 struct leaf_request {
 	struct str name;       /* "gateway": DNS labels. */

@@ -72,7 +72,7 @@ int certificates_walk(struct str pem, certificate_fn *each, void *context, struc
 	if (pem.len > INT32_MAX) {
 		return err_set(err, ERR_INVAL, "%zu bytes of certificates", pem.len);
 	}
-	BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+	BIO *bio = BIO_new_mem_buf(pem.len > 0 ? pem.ptr : "", (int)pem.len);
 	CHECK(bio);
 	int count = walk(bio, each, context, err);
 	BIO_free(bio);

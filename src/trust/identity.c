@@ -33,7 +33,10 @@ struct trust_identity {
 	char name[IDENTITY_LEN_MAX + 1];
 	int64_t not_after_ms;
 	struct trust_facts facts;
+	struct deny_set *denied;
+	struct watch *denied_watch;
 	void (*on_change)(void *context);
+	void (*on_denied)(void *context);
 	void *context;
 	struct metric_family *expiry; /* NULL without metrics. */
 	struct metric_family *reloads;
@@ -110,13 +113,14 @@ static int use(
 	}
 	if (rc == 0) {
 		rc = tls_identity_new(chain, buf_str(&credentials->key), anchors, clock,
-			trust_verify, NULL, &presented, err);
+			trust_verify, identity->denied, &presented, err);
 	}
 	if (rc < 0) {
 		return err_wrap(err, rc, "%s", identity->directory);
 	}
 	memcpy(identity->name, name, sizeof(name));
 	identity->facts = facts;
+	deny_set_use_anchors(identity->denied, anchors);
 	identity->not_after_ms = tls_identity_not_after_ms(presented);
 	if (identity->slot) {
 		tls_slot_swap(identity->slot, presented);
@@ -171,9 +175,17 @@ static void on_change(void *context) {
 	}
 }
 
+static void on_denied_change(void *context) {
+	struct trust_identity *identity = context;
+	if (deny_set_load(identity->denied) > 0 && identity->on_denied) {
+		identity->on_denied(identity->context);
+	}
+}
+
 static void on_timer(struct timer *timer) {
 	struct trust_identity *identity = CONTAINER_OF(timer, struct trust_identity, timer);
 	on_change(identity);
+	on_denied_change(identity);
 	loop_timer_after_ms(identity->loop, timer, COMPARE_MS);
 }
 
@@ -197,17 +209,24 @@ int trust_identity_open(struct loop *loop, const struct trust_identity_options *
 	identity->directory = strdup(options->directory);
 	CHECK(identity->directory);
 	identity->on_change = options->on_change;
+	identity->on_denied = options->on_denied;
 	identity->context = options->context;
 	identity->timer.run = on_timer;
 	if (options->metrics) {
 		declare_metrics(identity, options->metrics);
 	}
+	AUTO(buf_deinit) struct buf folder = { 0 };
+	buf_printf(&folder, "%s/denied", identity->directory);
+	identity->denied = deny_set_new(buf_text(&folder), loop_clock(loop));
 	int rc = load(identity, err);
 	if (rc < 0) {
 		trust_identity_close(identity);
 		return rc;
 	}
 	identity->watch = watch_start(loop, identity->directory, 0, on_change, identity);
+	(void)deny_set_load(identity->denied);
+	identity->denied_watch =
+		watch_start(loop, buf_text(&folder), 0, on_denied_change, identity);
 	loop_timer_after_ms(loop, &identity->timer, COMPARE_MS);
 	*out = identity;
 	return 0;
@@ -220,6 +239,9 @@ void trust_identity_close(struct trust_identity *identity) {
 	if (identity->watch) {
 		watch_stop(identity->watch);
 	}
+	if (identity->denied_watch) {
+		watch_stop(identity->denied_watch);
+	}
 	loop_timer_clear(identity->loop, &identity->timer);
 	if (identity->expiry) {
 		forget_shown(identity);
@@ -227,6 +249,7 @@ void trust_identity_close(struct trust_identity *identity) {
 	if (identity->slot) {
 		tls_slot_free(identity->slot);
 	}
+	deny_set_free(identity->denied);
 	free(identity->directory);
 	free(identity);
 }
@@ -237,6 +260,10 @@ struct tls_slot *trust_identity_slot(const struct trust_identity *identity) {
 
 const char *trust_identity_name(const struct trust_identity *identity) {
 	return identity->name;
+}
+
+struct deny_set *trust_identity_denied(const struct trust_identity *identity) {
+	return identity->denied;
 }
 
 const struct trust_facts *trust_identity_facts(const struct trust_identity *identity) {

@@ -14,6 +14,7 @@
 #include "io/loop.h"
 #include "io/tls.h"
 #include "trust/bundle.h"
+#include "trust/deny.h"
 
 #include <stdbool.h>
 
@@ -51,6 +52,8 @@ struct trust_identity_options {
 	struct metric_registry *metrics; /* May be NULL. */
 	/* Called on the loop after the slot has new credentials. May be NULL. */
 	void (*on_change)(void *context);
+	/* Called on the loop after other peers than before are denied. May be NULL. */
+	void (*on_denied)(void *context);
 	void *context;
 };
 
@@ -65,6 +68,9 @@ void trust_identity_close(struct trust_identity *identity);
 struct tls_slot *trust_identity_slot(const struct trust_identity *identity);
 /* Our own name; changes only with the directory. */
 const char *trust_identity_name(const struct trust_identity *identity);
+/* Who is not believed any more: the deny-lists in the directory's folder "denied", which is
+ * watched, and those that are merged into it. */
+struct deny_set *trust_identity_denied(const struct trust_identity *identity);
 /* Which anchors we believe, and which we descend from; changes with the slot. */
 const struct trust_facts *trust_identity_facts(const struct trust_identity *identity);
 /* When our own certificate expires. */

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "trust/identity.h"
 
+#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -26,7 +27,7 @@ int x509_error(struct err *err, int code, const char *what) {
 
 static BIO *reader(struct str text) {
 	CHECK(text.len <= INT32_MAX);
-	BIO *bio = BIO_new_mem_buf(text.ptr, (int)text.len);
+	BIO *bio = BIO_new_mem_buf(text.len > 0 ? text.ptr : "", (int)text.len);
 	CHECK(bio);
 	return bio;
 }
@@ -143,6 +144,39 @@ bool x509_is_signed_by(X509 *certificate, X509 *authority) {
 			 X509_verify(certificate, key) == 1;
 	ERR_clear_error();
 	return is_signed;
+}
+
+void x509_sign_text(EVP_PKEY *key, struct str text, struct buf *out) {
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	unsigned char signature[256];
+	size_t size = sizeof(signature);
+	CHECK(context && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1);
+	CHECK(EVP_DigestSign(
+		      context, signature, &size, (const unsigned char *)text.ptr, text.len) == 1);
+	EVP_MD_CTX_free(context);
+	buf_append(out, signature, size);
+}
+
+bool x509_verify_text(
+	X509 *certificate, struct str text, const unsigned char *signature, size_t size) {
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_PKEY *key = X509_get0_pubkey(certificate);
+	CHECK(context);
+	bool is_good = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+		       EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+		       EVP_DigestVerify(context, signature, size, (const unsigned char *)text.ptr,
+			       text.len) == 1;
+	EVP_MD_CTX_free(context);
+	ERR_clear_error();
+	return is_good;
+}
+
+void x509_serial(const X509 *certificate, char out[41]) {
+	BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
+	char *text = number && BN_num_bytes(number) <= 20 ? BN_bn2hex(number) : NULL;
+	(void)snprintf(out, 41, "%s", text ? text : "");
+	OPENSSL_free(text);
+	BN_free(number);
 }
 
 static struct str ia5_text(const ASN1_IA5STRING *text) {

@@ -45,6 +45,14 @@ void x509_digest(const X509 *certificate, char out[65]);
 /* Whether the key of 'authority', which the certificate names as its issuer, signed it. */
 bool x509_is_signed_by(X509 *certificate, X509 *authority);
 
+/* Appends a signature over 'text', with SHA-256. */
+void x509_sign_text(EVP_PKEY *key, struct str text, struct buf *out);
+/* Whether that is the signature over 'text' by the certificate's key. */
+bool x509_verify_text(
+	X509 *certificate, struct str text, const unsigned char *signature, size_t size);
+/* The serial number in upper-case hex, as openssl shows it; empty if it is longer than 20 bytes. */
+void x509_serial(const X509 *certificate, char out[41]);
+
 /*
  * The one DNS name of a certificate. Returns 0, or ERR_INVAL with what is wrong: none, several, a
  * name of another kind beside it, a wildcard, bytes that are no name.
