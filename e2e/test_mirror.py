@@ -1,6 +1,7 @@
 """Mirrors: exports of clusters as listeners of the hub's machine, and the files that tell of them."""
 import http.client
 import json
+import os
 import pathlib
 import random
 import re
@@ -265,7 +266,8 @@ def resident_bytes(program):
 def test_a_large_answer_passes_in_bounded_memory_and_waits_for_its_reader(
         tmp_path, trust, leaf, monkeypatch):
     # The address sanitizer would keep what was freed.
-    monkeypatch.setenv("ASAN_OPTIONS", "quarantine_size_mb=1")
+    options = os.environ.get("ASAN_OPTIONS", "")
+    monkeypatch.setenv("ASAN_OPTIONS", f"{options}:quarantine_size_mb=1".lstrip(":"))
     with mesh.serving(Large) as url, mesh.Gateway(
             tmp_path / "west", trust, [mesh.export("prometheus", url, [HUB])]) as gateway, \
             MirrorHub(tmp_path / "hub", leaf) as hub:

@@ -32,6 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	case 1:
 		(void)!link_config_parse(&arena, text, &config, NULL);
 		break;
+	case 2:
+		(void)!export_check(&arena, text, &name, NULL);
+		break;
 	default:
 		if (exports_parse(text, &exports, NULL) == 0) {
 			exports_unref(exports);
