@@ -13,6 +13,7 @@ static void enable(struct str name, struct features *features) {
 		{ "promql-binop-fill-modifiers", &features->parse.binop_fill_modifiers },
 		{ "promql-delayed-name-removal", &features->delayed_name_removal },
 		{ "promql-per-step-stats", &features->per_step_stats },
+		{ "use-start-timestamps", &features->use_start_timestamps },
 		/* Always on, as in Prometheus, which takes its name still. */
 		{ "promql-duration-expr", &is_always_on },
 	};

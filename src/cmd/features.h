@@ -11,6 +11,7 @@ struct features {
 	struct parse_options parse;
 	bool delayed_name_removal; /* promql-delayed-name-removal */
 	bool per_step_stats;       /* promql-per-step-stats */
+	bool use_start_timestamps; /* use-start-timestamps */
 };
 
 /* What 'names' (each "a,b,...") switch on. Unknown ones are only logged, since charts pass old

@@ -205,6 +205,7 @@ static void make_hub(struct hub_process *process) {
 			KV("option", "promql-delayed-name-removal"));
 	}
 	engine.parse = process->features.parse;
+	engine.use_start_timestamps = process->features.use_start_timestamps;
 	process->engine = engine_new(&engine, clock_system());
 	link_transport_init(&process->transport, process->links);
 	const struct hub_options hub = {

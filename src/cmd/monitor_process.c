@@ -134,6 +134,7 @@ static void make_engine(struct monitor *monitor) {
 	monitor->features = features_read(&flags->features);
 	options.parse = monitor->features.parse;
 	options.delayed_name_removal = monitor->features.delayed_name_removal;
+	options.use_start_timestamps = monitor->features.use_start_timestamps;
 	monitor->engine = engine_new(&options, clock_system());
 	/* Its store and documents come with the database; until then nobody is let in. */
 	local_source_init(&monitor->source, monitor->engine, NULL, NULL, NULL);

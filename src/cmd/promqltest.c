@@ -20,8 +20,8 @@ static const struct flag rows[] = {
 	FLAG_LIST_ROW(struct promqltest_flags, features, "enable-feature", "NAME,...", NULL,
 		"Features of the query engine to switch on, with Prometheus' names: "
 		"promql-experimental-functions, promql-extended-range-selectors, "
-		"promql-binop-fill-modifiers, promql-delayed-name-removal. Prometheus' own suite "
-		"wants all of them. May be repeated."),
+		"promql-binop-fill-modifiers, promql-delayed-name-removal, use-start-timestamps. "
+		"Prometheus' own suite wants all of them. May be repeated."),
 	FLAG_INT_ROW(struct promqltest_flags, line, "line", "N", "0",
 		"Run only the evaluation that begins in this line; 0: all."),
 };
@@ -68,6 +68,7 @@ static int run(const void *config, char **args, size_t arg_count) {
 	struct features features = features_read(&flags->features);
 	options.parse = features.parse;
 	options.delayed_name_removal = features.delayed_name_removal;
+	options.use_start_timestamps = features.use_start_timestamps;
 	for (size_t i = 0; i < arg_count; i++) {
 		run_file(args[i], &options, &total);
 	}

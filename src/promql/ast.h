@@ -155,6 +155,7 @@ struct selector {
 	const struct str *wanted;
 	size_t wanted_count;
 	bool is_projected;
+	bool wants_starts; /* The samples' start timestamps matter; likewise. */
 };
 
 struct function; /* promql/function.h: name, argument types, result type. */

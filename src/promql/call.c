@@ -2,6 +2,8 @@
 
 #include "promql/number.h"
 
+#include "base/check.h"
+
 uint32_t call_position(const struct expr *call, size_t index) {
 	const struct expr *arg = expr_unparen(call->u.call.args[index]);
 
@@ -53,15 +55,10 @@ static int open_vector(
 	return 0;
 }
 
-static int fail_absent(struct eval *ev, const struct expr *call) {
-	return err_set(ev->err, ERR_ABSENT, "function \"%.*s\" is not built yet",
-		STR_ARG(call->u.call.function->name));
-}
-
 typedef int open_fn(
 	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
 
-/* The functions that give a vector and are built. */
+/* The functions that give a vector. */
 static open_fn *const openers[FUNCTION_COUNT] = {
 	[FUNCTION_ABS] = call_open_each,
 	[FUNCTION_ABSENT] = call_open_absent,
@@ -131,6 +128,7 @@ static open_fn *const openers[FUNCTION_COUNT] = {
 	[FUNCTION_SORT_BY_LABEL_DESC] = call_open_sort,
 	[FUNCTION_SORT_DESC] = call_open_sort,
 	[FUNCTION_SQRT] = call_open_each,
+	[FUNCTION_START_TIMESTAMP] = call_open_each,
 	[FUNCTION_STDDEV_OVER_TIME] = call_open_range,
 	[FUNCTION_STDVAR_OVER_TIME] = call_open_range,
 	[FUNCTION_SUM_OVER_TIME] = call_open_range,
@@ -154,7 +152,8 @@ bool call_is_by_series(const struct expr *call) {
 int call_open(struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out) {
 	open_fn *open = openers[call->u.call.function->id];
 
-	return open ? open(ev, call, grid, out) : fail_absent(ev, call);
+	CHECK(open != NULL);
+	return open(ev, call, grid, out);
 }
 
 /* The value at steps at which there is exactly one series, NaN at others. */
@@ -209,9 +208,8 @@ int call_scalar(struct eval *ev, struct expr *call, const struct grid *grid, dou
 	if (id == FUNCTION_MAX_OF || id == FUNCTION_MIN_OF) {
 		return extreme_of_two(ev, call, grid, out);
 	}
-	if (id != FUNCTION_PI && id != FUNCTION_TIME) {
-		return fail_absent(ev, call);
-	}
+	/* The others were folded when the query was prepared. */
+	CHECK(id == FUNCTION_PI || id == FUNCTION_TIME);
 	for (size_t i = 0; i < grid->count; i++) {
 		out[i] = id == FUNCTION_PI ? M_PI : (double)grid_time(grid, i) / 1000;
 	}

@@ -7,7 +7,7 @@
 #include "promql/eval.h"
 #include "promql/function.h"
 
-/* Any call that gives a vector. ERR_ABSENT names a function that is not built. */
+/* Any call that gives a vector. */
 MUST_USE int call_open(
 	struct eval *ev, struct expr *call, const struct grid *grid, struct stream **out);
 /* Any call that gives a scalar, at each step. */

@@ -39,6 +39,7 @@ struct engine_options {
 	uint64_t spread_min;
 	struct parse_options parse;
 	bool delayed_name_removal; /* promql-delayed-name-removal */
+	bool use_start_timestamps; /* use-start-timestamps */
 };
 
 struct engine;
@@ -154,7 +155,8 @@ bool query_result_has_histograms(const struct query_result *result);
  *
  * Returns 0; ERR_INVAL for what the grid forbids; ERR_EXEC with Prometheus' sentence for failures
  * of the evaluation (many-to-many matching, duplicate series); ERR_LIMIT naming the setting;
- * ERR_TIMEOUT; ERR_CANCELED; ERR_ABSENT naming a function that is not built; or the store's error.
+ * ERR_TIMEOUT; ERR_CANCELED; ERR_ABSENT for info() over series that are not in this store; or the
+ * store's error.
  */
 MUST_USE int engine_eval(struct engine *engine, struct store *store, struct expr_tree *tree,
 	const struct query_params *params, struct arena *arena, struct query_result *result,

@@ -674,14 +674,6 @@ static void notes_have_a_place_and_come_once(void **state) {
 		STR("PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"));
 }
 
-static void says_what_is_not_built(void **state) {
-	struct fixture *f = *state;
-	struct query_result result;
-
-	assert_int_equal(eval_at(f, "start_timestamp(up)", 0, &result), ERR_ABSENT);
-	assert_non_null(strstr(f->err.text, "start_timestamp"));
-}
-
 static void times_out_of_range_are_refused(void **state) {
 	struct fixture *f = *state;
 	struct query_result result;
@@ -738,7 +730,6 @@ int main(void) {
 		TEST_FIXTURE(the_end_of_a_range_may_lie_past_its_last_step),
 		TEST_FIXTURE(counts_the_samples_that_were_used),
 		TEST_FIXTURE(notes_have_a_place_and_come_once),
-		TEST_FIXTURE(says_what_is_not_built),
 		TEST_FIXTURE(times_out_of_range_are_refused),
 		TEST_FIXTURE(a_subquery_of_too_many_steps_is_a_matter_of_memory),
 		TEST_FIXTURE(a_subquery_forgets_the_histograms_of_the_series_before),

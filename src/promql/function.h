@@ -1,8 +1,7 @@
 /*
  * The functions of PromQL: what each is called, takes and gives.
  *
- * The table is all of Prometheus 3.14; whether a function can be evaluated is the engine's business
- * (it answers ERR_ABSENT for one that is not built).
+ * The table is all of Prometheus 3.14.
  */
 #ifndef PROMQL_FUNCTION_H
 #define PROMQL_FUNCTION_H

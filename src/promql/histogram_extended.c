@@ -256,7 +256,7 @@ int extended_histogram_point(const struct histogram_notes *notes,
 	const struct sample_column *samples, struct span span, int64_t time_ms,
 	struct histogram **out) {
 	struct histogram_window window = { samples->times_ms + span.low,
-		samples->histograms + span.low, span.high - span.low };
+		samples->histograms + span.low, NULL, span.high - span.low };
 
 	for (size_t i = 0; i < window.count; i++) {
 		if (!window.histograms[i]) {

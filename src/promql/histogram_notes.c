@@ -20,6 +20,11 @@ void histogram_note_not_gauge(const struct histogram_notes *notes) {
 	warn_of(notes, "this native histogram metric is not a gauge:");
 }
 
+void histogram_note_overlap(const struct histogram_notes *notes) {
+	warn_of(notes, "sample has start time that overlaps with previous sample timestamp for "
+		       "metric");
+}
+
 void histogram_note_schemas(const struct histogram_notes *notes) {
 	warn_of(notes, "vector contains a mix of histograms with exponential and custom buckets "
 		       "schemas for metric name");

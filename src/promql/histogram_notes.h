@@ -19,6 +19,8 @@ void histogram_note_mix(const struct histogram_notes *notes);
 void histogram_note_ignored(const struct histogram_notes *notes);
 void histogram_note_not_counter(const struct histogram_notes *notes);
 void histogram_note_not_gauge(const struct histogram_notes *notes);
+/* A sample that began before the one before it ended. */
+void histogram_note_overlap(const struct histogram_notes *notes);
 /* Exponential and custom buckets. */
 void histogram_note_schemas(const struct histogram_notes *notes);
 

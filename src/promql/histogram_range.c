@@ -2,6 +2,7 @@
 
 #include "promql/histogram.h"
 #include "promql/histogram_mean.h"
+#include "promql/started.h"
 
 /* What a function makes of histograms. */
 enum treatment {
@@ -102,6 +103,13 @@ static int32_t find_schema(const struct histogram_window *window, const struct h
 	return schema;
 }
 
+/* Whether a histogram of the window began again after the one before, which 'before' stands for. */
+static bool begins_again(
+	const struct histogram_window *window, size_t at, const struct histogram *before) {
+	return (window->starts_ms && started_again(window->times_ms, window->starts_ms, at)) ||
+	       histogram_was_reset(window->histograms[at], before);
+}
+
 /* Adds what resets took away. */
 static int add_lost(const struct mixed *mixed, const struct histogram_window *window,
 	const struct histogram *before, struct histogram *to, struct rate_findings *findings) {
@@ -109,7 +117,7 @@ static int add_lost(const struct mixed *mixed, const struct histogram_window *wi
 
 	for (size_t i = 1; i < window->count; i++) {
 		const struct histogram *it = window->histograms[i];
-		int rc = histogram_was_reset(it, before)
+		int rc = begins_again(window, i, before)
 				 ? histogram_add(&ev->arena, to, before, ev->err)
 				 : 0;
 
@@ -142,7 +150,7 @@ static int growth(
 	int rc;
 
 	/* A reset right after the first: that one says nothing about what came after. */
-	if (is_counter && histogram_was_reset(window->histograms[1], first)) {
+	if (is_counter && begins_again(window, 1, first)) {
 		first = &zero;
 	}
 	schema = find_schema(window, first, is_counter, &findings);
@@ -156,6 +164,10 @@ static int growth(
 		return rc;
 	}
 	findings.is_reconciled_sub = (rc & HISTOGRAM_RECONCILED) != 0;
+	if (window->starts_ms) {
+		started_note_overlap(
+			&mixed->notes, window->times_ms, window->starts_ms, window->count);
+	}
 	rc = is_counter ? add_lost(mixed, window, first, out, &findings) : 0;
 	if (rc < 0) {
 		return rc;
@@ -172,39 +184,46 @@ static int growth(
 	return 1;
 }
 
-/* How much a growth is extended towards the window's ends, as that of numbers is. */
-static double extension(const struct mixed *mixed, const struct histogram_window *window,
-	const struct histogram *grown, size_t step) {
-	const struct window_shape *shape = mixed->call->shape;
-	int64_t end_ms = window_end(shape, grid_time(mixed->call->grid, step));
-	size_t last = window->count - 1;
-	double to_start = (double)(window->times_ms[0] - (end_ms - shape->range_ms)) / 1000;
-	double to_end = (double)(end_ms - window->times_ms[last]) / 1000;
-	double sampled = (double)(window->times_ms[last] - window->times_ms[0]) / 1000;
-	double distance = sampled / (double)last;
-	double first = window->histograms[0]->count;
-	double factor;
+/* Adds the first histogram of a window, whose counting began inside. Returns as growth. */
+static int add_first(
+	const struct mixed *mixed, const struct histogram_window *window, struct histogram *out) {
+	struct eval *ev = mixed->notes.ev;
+	int rc = histogram_add(&ev->arena, out, window->histograms[0], ev->err);
 
-	if (to_start >= distance * 1.1) {
-		to_start = distance / 2;
+	if (rc < 0) {
+		return rc;
 	}
-	if (mixed->id != FUNCTION_DELTA && grown->count > 0 && first >= 0) {
-		double to_zero = sampled * (first / grown->count);
+	report(mixed, &(struct rate_findings){
+			      .has_schemas = (rc & HISTOGRAM_INCOMPATIBLE) != 0,
+			      .is_reconciled_add = (rc & HISTOGRAM_RECONCILED) != 0,
+		      });
+	return !(rc & HISTOGRAM_INCOMPATIBLE);
+}
 
-		to_start = to_zero < to_start ? to_zero : to_start;
+/* The growth over a window, not yet extended to its ends; of one histogram only from zero. Returns
+ * as growth. */
+static int grow(const struct mixed *mixed, const struct histogram_window *window, bool is_inside,
+	struct histogram *out) {
+	struct eval *ev = mixed->notes.ev;
+	int rc;
+
+	if (window->count == 1) {
+		rc = histogram_copy(&ev->arena, window->histograms[0], out, ev->err);
+		return rc < 0 ? rc : 1;
 	}
-	if (to_end >= distance * 1.1) {
-		to_end = distance / 2;
-	}
-	factor = sampled != 0 ? (sampled + to_start + to_end) / sampled : 1;
-	return mixed->id == FUNCTION_RATE ? factor / shape->range_s : factor;
+	rc = growth(mixed, window, out);
+	return rc > 0 && is_inside ? add_first(mixed, window, out) : rc;
 }
 
 static int run_rate(struct mixed *mixed, const struct histogram_window *window, size_t step) {
+	const struct window_shape *shape = mixed->call->shape;
+	int64_t end_ms = window_end(shape, grid_time(mixed->call->grid, step));
+	const struct started_window times = { window->times_ms, window->starts_ms, window->count,
+		end_ms - shape->range_ms, end_ms };
 	struct histogram *out = NULL;
 	int rc;
 
-	if (mixed->call->shape->is_extended) {
+	if (shape->is_extended) {
 		rc = extended_histogram_rate(
 			&mixed->notes, mixed->call, window, step, mixed->id, &out);
 		if (rc == 0 && out) {
@@ -212,13 +231,17 @@ static int run_rate(struct mixed *mixed, const struct histogram_window *window, 
 		}
 		return rc;
 	}
-	if (window->count < 2) {
+	if (window->count < 2 && !started_inside(&times)) {
 		return 0;
 	}
 	out = EVAL_NEW(mixed->notes.ev, struct histogram, 1);
-	rc = out ? growth(mixed, window, out) : ERR_LIMIT;
+	rc = out ? grow(mixed, window, started_inside(&times), out) : ERR_LIMIT;
 	if (rc > 0) {
-		histogram_multiply(out, extension(mixed, window, out, step));
+		double first = mixed->id == FUNCTION_DELTA ? -1 : window->histograms[0]->count;
+		double factor = started_factor(&times, first, out->count);
+
+		histogram_multiply(
+			out, mixed->id == FUNCTION_RATE ? factor / shape->range_s : factor);
 		set_histogram(mixed, step, out);
 	}
 	return rc < 0 ? rc : 0;
@@ -266,6 +289,7 @@ static int run_last_two(struct mixed *mixed, struct span span, size_t step) {
 	const struct histogram *now;
 	struct histogram *out;
 	double seconds;
+	bool is_again;
 	int rc = 0;
 
 	present_clear(mixed->out->present, step);
@@ -276,10 +300,13 @@ static int run_last_two(struct mixed *mixed, struct span span, size_t step) {
 	now = samples->histograms[span.high - 1];
 	seconds = (double)(samples->times_ms[span.high - 1] - samples->times_ms[span.high - 2]) /
 		  1000;
+	is_again = samples->starts_ms &&
+		   started_again(samples->times_ms, samples->starts_ms, span.high - 1);
 	if (!before && !now) {
 		double value = samples->values[span.high - 1];
 		double last = samples->values[span.high - 2];
-		double grown = is_rate && value < last ? value : value - last;
+		bool is_reset = is_rate && (value < last || is_again);
+		double grown = is_reset ? value : value - last;
 
 		set_number(mixed, step, is_rate ? grown / seconds : grown);
 		return 0;
@@ -298,7 +325,7 @@ static int run_last_two(struct mixed *mixed, struct span span, size_t step) {
 	if (!out) {
 		return ERR_LIMIT;
 	}
-	if (!is_rate || !histogram_was_reset(now, before)) {
+	if (!is_rate || !(is_again || histogram_was_reset(now, before))) {
 		rc = histogram_subtract(&ev->arena, out, before, ev->err);
 	}
 	if (rc < 0) {
@@ -330,6 +357,10 @@ static bool differs(const struct mixed *mixed, size_t at) {
 	bool is_reset = mixed->id == FUNCTION_RESETS;
 
 	if (!before != !now) {
+		return true;
+	}
+	if (is_reset && mixed->samples->starts_ms &&
+		started_again(mixed->samples->times_ms, mixed->samples->starts_ms, at)) {
 		return true;
 	}
 	if (now) {
@@ -376,6 +407,8 @@ static int run_step(struct mixed *mixed, struct span span, size_t histograms, si
 	struct histogram_window window = {
 		.times_ms = mixed->samples->times_ms + span.low,
 		.histograms = mixed->samples->histograms + span.low,
+		.starts_ms =
+			mixed->samples->starts_ms ? mixed->samples->starts_ms + span.low : NULL,
 		.count = span.high - span.low,
 	};
 	bool is_mix = histograms < window.count;
@@ -416,13 +449,23 @@ static int take_numbers(struct mixed_range *range, struct eval *ev, const struct
 	if (samples->count > range->capacity) {
 		range->times_ms = EVAL_NEW(ev, int64_t, samples->count);
 		range->values = EVAL_NEW(ev, double, samples->count);
+		range->starts_ms = NULL;
 		range->capacity = range->times_ms && range->values ? samples->count : 0;
 		if (range->capacity == 0) {
 			return ERR_LIMIT;
 		}
 	}
+	if (samples->starts_ms && !range->starts_ms) {
+		range->starts_ms = EVAL_NEW(ev, int64_t, range->capacity);
+		if (!range->starts_ms) {
+			return ERR_LIMIT;
+		}
+	}
 	for (size_t i = 0; i < samples->count; i++) {
 		if (!samples->histograms[i]) {
+			if (samples->starts_ms) {
+				range->starts_ms[count] = samples->starts_ms[i];
+			}
 			range->times_ms[count] = samples->times_ms[i];
 			range->values[count++] = samples->values[i];
 		}
@@ -430,6 +473,7 @@ static int take_numbers(struct mixed_range *range, struct eval *ev, const struct
 	range->numbers = *samples;
 	range->numbers.times_ms = range->times_ms;
 	range->numbers.values = range->values;
+	range->numbers.starts_ms = samples->starts_ms ? range->starts_ms : NULL;
 	range->numbers.histograms = NULL;
 	range->numbers.count = count;
 	return 0;

@@ -14,6 +14,7 @@ struct mixed_range {
 	struct samples numbers;
 	int64_t *times_ms;
 	double *values;
+	int64_t *starts_ms; /* NULL until there is one. */
 	size_t capacity;
 	struct column second; /* The histograms that come out. */
 };
@@ -29,6 +30,7 @@ MUST_USE int mixed_run(struct mixed_range *mixed, struct range_call *call, range
 struct histogram_window {
 	const int64_t *times_ms;
 	const struct histogram *const *histograms;
+	const int64_t *starts_ms; /* NULL: none is known. */
 	size_t count;
 };
 

@@ -227,7 +227,7 @@ static int read_info_series(struct info *info) {
 	struct column column;
 	int rc = selector ? build_selector(info, selector) : ERR_LIMIT;
 
-	rc = rc < 0 ? rc : select_open(info->ev, selector, 0, info->grid, true, &stream);
+	rc = rc < 0 ? rc : select_open(info->ev, selector, 0, info->grid, SELECT_TIMES, &stream);
 	if (rc < 0) {
 		return rc;
 	}

@@ -15,6 +15,7 @@ int leaf_open(struct eval *ev, const struct selector *selector, int64_t min_ms, 
 		.wanted = selector->wanted,
 		.wanted_count = selector->wanted_count,
 		.is_projected = selector->is_projected,
+		.wants_starts = selector->wants_starts,
 		.canceled = ev->control ? &ev->control->canceled : NULL,
 	};
 	int rc;

@@ -104,12 +104,20 @@ static math_fn *const functions[FUNCTION_COUNT] = {
 	[FUNCTION_YEAR] = calendar_year,
 };
 
+/* start_timestamp() of what is no selector: an operation's result has none. */
+static void forget_values(struct each *each, struct column *column) {
+	memset(column->present, 0, step_words(each->grid->count) * sizeof(*column->present));
+}
+
 static each_fn *find_apply(enum function_id id) {
 	if (functions[id]) {
 		return apply_math;
 	}
 	if (id == FUNCTION_TIMESTAMP) {
 		return apply_timestamp;
+	}
+	if (id == FUNCTION_START_TIMESTAMP) {
+		return forget_values;
 	}
 	return id == FUNCTION_ROUND ? apply_round : apply_clamp;
 }
@@ -190,11 +198,11 @@ static int forget_histograms(struct each *each UNUSED, struct column *column) {
 	return 0;
 }
 
-/* timestamp() of a selector: when the samples were taken. */
-static int open_timestamp(
-	struct each *each, struct eval *ev, const struct expr *selector, const struct grid *grid) {
+/* timestamp() and start_timestamp() of a selector: when the samples were taken or began. */
+static int open_timestamp(struct each *each, struct eval *ev, const struct expr *selector,
+	const struct grid *grid, enum select_part part) {
 	struct stream *stream;
-	int rc = select_open(ev, &selector->u.selector, selector->text.start, grid, true, &stream);
+	int rc = select_open(ev, &selector->u.selector, selector->text.start, grid, part, &stream);
 
 	each->apply = apply_nothing;
 	each->apply_histograms = forget_histograms;
@@ -222,7 +230,10 @@ int call_open_each(
 	each->apply = find_apply(id);
 	each->math = functions[id];
 	if (id == FUNCTION_TIMESTAMP && input->kind == EXPR_SELECTOR) {
-		rc = open_timestamp(each, ev, input, grid);
+		rc = open_timestamp(each, ev, input, grid, SELECT_TIMES);
+	} else if (id == FUNCTION_START_TIMESTAMP && input->kind == EXPR_SELECTOR &&
+		   ev->options->use_start_timestamps) {
+		rc = open_timestamp(each, ev, input, grid, SELECT_STARTS);
 	} else {
 		rc = each_open(each, ev, input, grid, true);
 		if (id == FUNCTION_TIMESTAMP) {

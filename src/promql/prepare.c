@@ -156,6 +156,30 @@ static void mark_totals(struct expr *expr, struct above above) {
 	}
 }
 
+/* Selectors whose samples' start timestamps are looked at, if the engine does that. They are not
+ * for what looks beyond its window. */
+static bool starts_visit(struct expr *expr, void *context) {
+	enum function_id id;
+	struct expr *arg;
+
+	if (expr->kind != EXPR_CALL || expr->u.call.count != 1) {
+		return true;
+	}
+	id = expr->u.call.function->id;
+	arg = expr_unparen(expr->u.call.args[0]);
+	if (arg->kind == EXPR_SELECTOR && id == FUNCTION_START_TIMESTAMP) {
+		arg->u.selector.wants_starts = *(const bool *)context;
+	}
+	if (arg->kind == EXPR_RANGE && (id == FUNCTION_RATE || id == FUNCTION_INCREASE ||
+					       id == FUNCTION_IRATE || id == FUNCTION_RESETS)) {
+		struct selector *selector = &arg->u.range.selector->u.selector;
+
+		selector->wants_starts =
+			*(const bool *)context && !selector->anchored && !selector->smoothed;
+	}
+	return true;
+}
+
 /* Whether an aggregate's result only depends on the labels that it groups by. */
 static bool forgets_labels(const struct expr *expr) {
 	if (expr->kind != EXPR_AGGREGATE || expr->u.aggregate.without) {
@@ -201,6 +225,7 @@ static bool project_visit(struct expr *expr, void *context UNUSED) {
 int engine_prepare(struct engine *engine, struct expr_tree *tree, const struct query_params *params,
 	struct err *err) {
 	const struct grid *grid = &params->grid;
+	bool uses_starts = engine_options_get(engine)->use_start_timestamps;
 	struct prepare prepare = {
 		.start_ms = grid->start_ms,
 		.step_ms = grid->step_ms,
@@ -233,6 +258,7 @@ int engine_prepare(struct engine *engine, struct expr_tree *tree, const struct q
 	}
 	mark_totals(tree->root, (struct above){ 0 });
 	expr_walk(tree->root, project_visit, NULL);
+	expr_walk(tree->root, starts_visit, &uses_starts);
 	expr_walk(tree->root, prepare_visit, &prepare);
 	shared_mark(tree);
 	return prepare.rc;

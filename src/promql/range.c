@@ -6,6 +6,7 @@
 #include "promql/function.h"
 #include "promql/histogram_range.h"
 #include "promql/names.h"
+#include "promql/started.h"
 
 #include "base/check.h"
 
@@ -39,14 +40,18 @@ static int grow_drops(struct range_call *call) {
 	return 0;
 }
 
-int range_find_drops(struct range_call *call) {
+/* Inlined once without start timestamps, so that a sample costs nothing more then. */
+static inline __attribute__((always_inline)) int find_drops(
+	struct range_call *call, const int64_t *starts_ms) {
+	const int64_t *times_ms = call->samples->times_ms;
 	const double *values = call->samples->values;
 	size_t count = call->samples->count;
 
 	CHECK(count <= UINT32_MAX);
 	call->drop_count = 0;
 	for (size_t i = 1; i < count; i++) {
-		if (values[i] < values[i - 1]) {
+		if (values[i] < values[i - 1] ||
+			(starts_ms && started_again(times_ms, starts_ms, i))) {
 			int rc = call->drop_count == call->drop_capacity ? grow_drops(call) : 0;
 
 			if (rc < 0) {
@@ -56,6 +61,11 @@ int range_find_drops(struct range_call *call) {
 		}
 	}
 	return 0;
+}
+
+int range_find_drops(struct range_call *call) {
+	return call->samples->starts_ms ? find_drops(call, call->samples->starts_ms)
+					: find_drops(call, NULL);
 }
 
 struct range_stream {

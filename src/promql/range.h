@@ -26,7 +26,8 @@ struct range_call {
 	struct trend *trend;                /* regression.c's. */
 	const double *args[RANGE_ARGS_MAX]; /* At each step. */
 	uint32_t position;                  /* Of the first argument, for notes. */
-	/* Where a value is lower than the one before it, for functions of counters. */
+	/* Where a value is lower than the one before it, or its counting began after that, for
+	 * functions of counters. */
 	uint32_t *drops;
 	size_t drop_count;
 	size_t drop_capacity;

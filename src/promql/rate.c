@@ -3,6 +3,7 @@
  */
 #include "promql/extended.h"
 #include "promql/lanes.h"
+#include "promql/started.h"
 
 /*
  * How far a window's increase is extended towards the window's ends, in seconds: all the way where
@@ -218,12 +219,18 @@ int rate_run(struct range_call *call, struct column *out) {
 	if (call->shape->is_extended) {
 		return extended_run(call, out, true, call->shape->range_s);
 	}
+	if (call->samples->starts_ms) {
+		return started_run(call, out, call->shape->range_s);
+	}
 	return extrapolate(call, out, true, call->shape->range_s);
 }
 
 int increase_run(struct range_call *call, struct column *out) {
 	if (call->shape->is_extended) {
 		return extended_run(call, out, true, 0);
+	}
+	if (call->samples->starts_ms) {
+		return started_run(call, out, 0);
 	}
 	return extrapolate(call, out, true, 0);
 }
@@ -265,7 +272,8 @@ static inline bool idelta_window(
 }
 
 int irate_run(struct range_call *call, struct column *out) {
-	return windows_run(call, out, irate_window);
+	return call->samples->starts_ms ? started_irate_run(call, out)
+					: windows_run(call, out, irate_window);
 }
 
 int idelta_run(struct range_call *call, struct column *out) {
@@ -332,6 +340,9 @@ static inline __attribute__((always_inline)) int count_run(
 }
 
 int resets_run(struct range_call *call, struct column *out) {
+	if (call->samples->starts_ms) {
+		return started_resets_run(call, out);
+	}
 	return call->shape->is_extended ? windows_run_costly(call, out, resets_anchored)
 					: count_run(call, out, is_reset);
 }

@@ -160,6 +160,9 @@ void samples_remove_stale(struct sample_column *samples) {
 			if (samples->has_histograms) {
 				samples->histograms[kept] = samples->histograms[i];
 			}
+			if (samples->has_starts) {
+				samples->starts_ms[kept] = samples->starts_ms[i];
+			}
 			kept++;
 		}
 	}
@@ -185,6 +188,7 @@ static int next_selected(struct samples_source *source, struct samples *out) {
 		.times_ms = leaf->samples.times_ms,
 		.values = leaf->samples.values,
 		.histograms = leaf->samples.has_histograms ? leaf->samples.histograms : NULL,
+		.starts_ms = leaf->samples.has_starts ? leaf->samples.starts_ms : NULL,
 		.count = leaf->samples.count,
 	};
 	return 1;

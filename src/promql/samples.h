@@ -13,6 +13,7 @@ struct samples {
 	const double *values;
 	/* Those that are histograms, NULL at the others; NULL for none at all. */
 	const struct histogram *const *histograms;
+	const int64_t *starts_ms; /* Start timestamps, 0 where unknown; NULL: nobody needs them. */
 	size_t count;
 	bool drops_name;
 };

@@ -32,7 +32,7 @@ struct select_stream {
 	bool has_second;      /* and whether they are still to come. */
 	uint32_t position;
 	bool is_fixed; /* With @: each step looks at the same time. */
-	bool takes_times;
+	enum select_part part;
 	bool is_smoothed;
 	int64_t shift_ms; /* What is added to a step to get the time it looks at. */
 	int64_t fixed_ms;
@@ -90,6 +90,20 @@ static int looks_update(struct select_stream *select, const struct sample_column
 	return 0;
 }
 
+/* Gives each step a time of its newest sample. */
+static void take_times(struct select_stream *select, const struct sample_column *samples) {
+	const uint32_t *newest = select->looks.newest;
+	double *values = select->column.values;
+	const int64_t *times_ms = samples->times_ms;
+
+	if (select->part == SELECT_STARTS) {
+		times_ms = samples->has_starts ? samples->starts_ms : NULL;
+	}
+	for (size_t i = 0; i < select->grid->count; i++) {
+		values[i] = times_ms ? (double)times_ms[newest[i]] / 1000 : 0;
+	}
+}
+
 /* Gives each step its newest sample; a stale marker ends the series until its next sample. */
 static int look_back(struct select_stream *select, const struct sample_column *samples) {
 	const struct looks *looks = &select->looks;
@@ -116,8 +130,8 @@ static int look_back(struct select_stream *select, const struct sample_column *s
 			present_clear(column->present, i);
 		}
 	}
-	for (size_t i = 0; select->takes_times && i < steps; i++) {
-		column->values[i] = (double)samples->times_ms[looks->newest[i]] / 1000;
+	if (select->part != SELECT_VALUES) {
+		take_times(select, samples);
 	}
 	return 0;
 }
@@ -299,7 +313,7 @@ static int select_next(struct stream *stream, struct column *out) {
 }
 
 int select_open(struct eval *ev, const struct selector *selector, uint32_t position,
-	const struct grid *grid, bool takes_times, struct stream **out) {
+	const struct grid *grid, enum select_part part, struct stream **out) {
 	struct select_stream *select = EVAL_NEW(ev, struct select_stream, 1);
 	const struct time_shift *shift = &selector->shift;
 	int64_t first_ms;
@@ -314,8 +328,8 @@ int select_open(struct eval *ev, const struct selector *selector, uint32_t posit
 		.ev = ev,
 		.grid = grid,
 		.position = position,
-		.takes_times = takes_times,
-		.is_smoothed = selector->smoothed && !takes_times,
+		.part = part,
+		.is_smoothed = selector->smoothed && part == SELECT_VALUES,
 		.is_fixed = shift->at == AT_TIME,
 		.shift_ms = -shift->offset.ms,
 		.fixed_ms = shift->at_ms - shift->offset.ms,

@@ -6,10 +6,16 @@
 
 #include "promql/eval.h"
 
-/* An instant selector, which stands at 'position'; 'takes_times' gives each sample's own time in
- * seconds instead of its value; a column of histograms has them beside its values. */
+/* What of the samples becomes the values; a column of histograms has times beside them. */
+enum select_part {
+	SELECT_VALUES,
+	SELECT_TIMES,  /* In seconds. */
+	SELECT_STARTS, /* Start timestamps in seconds, 0 where unknown. */
+};
+
+/* An instant selector, which stands at 'position'. */
 MUST_USE int select_open(struct eval *ev, const struct selector *selector, uint32_t position,
-	const struct grid *grid, bool takes_times, struct stream **out);
+	const struct grid *grid, enum select_part part, struct stream **out);
 
 /* A finished matrix. ERR_INVAL unless every step of the grid is one of the matrix'. */
 MUST_USE int matrix_open(

@@ -42,7 +42,8 @@ static bool reads_series(const struct expr *above) {
 	if (above->kind == EXPR_CALL) {
 		enum function_id id = above->u.call.function->id;
 
-		return id == FUNCTION_TIMESTAMP || id == FUNCTION_INFO;
+		return id == FUNCTION_TIMESTAMP || id == FUNCTION_START_TIMESTAMP ||
+		       id == FUNCTION_INFO;
 	}
 	return above->kind == EXPR_RANGE;
 }

@@ -26,7 +26,8 @@ void test_series_add_histogram(struct test_series *series, struct arena *arena, 
  * ERR_LIMIT. */
 MUST_USE int test_conversions_init(struct test_conversions *conversions, struct arena *arena,
 	size_t series_count, size_t step_count, struct err *err);
-/* Takes note of a series if it is one of a classic histogram. Returns 0 or ERR_LIMIT. */
+/* Takes note of a series if it is one of a classic histogram; of start timestamps, of which each of
+ * its series has its own, it does not. Returns 0 or ERR_LIMIT. */
 MUST_USE int test_conversions_add(
 	struct test_conversions *conversions, const struct script_series *series, struct err *err);
 /* Stores what was noted as native histograms. Returns 0 or ERR_LIMIT. */

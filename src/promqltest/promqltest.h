@@ -17,6 +17,7 @@
 struct promqltest_options {
 	struct parse_options parse;
 	bool delayed_name_removal;
+	bool use_start_timestamps;
 	size_t only_line; /* Runs only the evaluation that begins there; 0: all. */
 };
 

@@ -81,6 +81,7 @@ static void run_file(const char *path, bool delayed, struct promqltest_count *to
 	const char *only_line = getenv("ONLY_LINE"); // NOLINT(concurrency-mt-unsafe)
 	const struct promqltest_options options = { .parse = { true, true, true },
 		.delayed_name_removal = delayed,
+		.use_start_timestamps = true,
 		.only_line = only_line ? strtoul(only_line, NULL, 10) : 0 };
 	AUTO(buf_deinit) struct buf out = { 0 };
 	struct promqltest_count count = { 0 };
@@ -152,14 +153,10 @@ int main(void) {
 	if (test_data()) {
 		buf_printf(&suite, "%s/promqltest", test_data());
 		run_folder(buf_text(&suite), &total);
-		(void)printf("SKIP %zu evaluations of Prometheus' suite: they need start "
-			     "timestamps, or what is not built yet\n",
-			total.skipped);
 	} else {
 		(void)printf("SKIP Prometheus' suite: ATOLL_TESTDATA is not set\n");
-		total.skipped++;
 	}
 	(void)printf(
 		"%zu passed, %zu failed, %zu skipped\n", total.passed, total.failed, total.skipped);
-	return total.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return total.failed || total.skipped ? EXIT_FAILURE : EXIT_SUCCESS;
 }

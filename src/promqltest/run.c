@@ -26,10 +26,7 @@ struct runner {
 	struct engine *engine;
 	struct test_store store;
 	struct arena arena; /* Of the script and what is stored. */
-	/* Series that hold more than floats, and so are not as the script means them. */
-	struct labels *foreign;
-	size_t foreign_count;
-	size_t line; /* Of the evaluation that runs. */
+	size_t line;        /* Of the evaluation that runs. */
 };
 
 /* Evaluating. */
@@ -62,21 +59,6 @@ static bool pin_visit(struct expr *expr, void *context) {
 	}
 	for (size_t i = 0; expr->kind == EXPR_CALL && i < ARRAY_COUNT(unsafe); i++) {
 		pin->is_unsafe |= expr->u.call.function->id == unsafe[i];
-	}
-	return true;
-}
-
-struct foreign_search {
-	const struct runner *runner;
-	bool found;
-};
-
-static bool foreign_visit(struct expr *expr, void *context) {
-	struct foreign_search *search = context;
-
-	for (size_t i = 0; expr->kind == EXPR_SELECTOR && i < search->runner->foreign_count; i++) {
-		search->found |= matchers_match(expr->u.selector.matchers,
-			expr->u.selector.matcher_count, &search->runner->foreign[i]);
 	}
 	return true;
 }
@@ -235,29 +217,12 @@ static enum outcome run_all(struct runner *runner, const struct script_eval *eva
 	return outcome;
 }
 
-/* Whether the store cannot hold what the evaluation is about. */
-static bool is_foreign(const struct runner *runner, const struct script_eval *eval) {
-	AUTO(expr_tree_deinit) struct expr_tree tree = { 0 };
-	struct foreign_search search = { .runner = runner };
-	struct err err;
-
-	if (promql_parse(eval->query, &runner->options->parse, &tree, &err) == 0) {
-		expr_walk(tree.root, foreign_visit, &search);
-	}
-	return search.found;
-}
-
 /* Scripts. */
 
 static void load_series(
 	struct runner *runner, const struct script_series *series, int64_t step_ms) {
-	struct test_series *target;
+	struct test_series *target = test_store_series(&runner->store, &series->labels);
 
-	if (series->is_start_times) {
-		runner->foreign[runner->foreign_count++] = series->labels;
-		return;
-	}
-	target = test_store_series(&runner->store, &series->labels);
 	for (size_t i = 0; i < series->count; i++) {
 		const struct script_value *value = &series->values[i];
 		int64_t time_ms = (int64_t)i * step_ms;
@@ -291,16 +256,37 @@ static int load_converted(struct runner *runner, const struct script_load *load,
 		      : test_conversions_store(&conversions, &runner->store, load->step_ms, err);
 }
 
+/* Gives samples that are stored their start timestamps. */
+static void load_starts(
+	struct runner *runner, const struct script_series *series, int64_t step_ms) {
+	struct test_series *target = test_store_series(&runner->store, &series->labels);
+
+	for (size_t i = 0; i < series->count; i++) {
+		int64_t time_ms = (int64_t)i * step_ms;
+
+		if (!series->values[i].is_omitted) {
+			test_series_set_start(
+				target, time_ms, time_ms + (int64_t)series->values[i].value);
+		}
+	}
+}
+
 static int run_load(struct runner *runner, const struct script_load *load, struct err *err) {
 	for (size_t i = 0; i < load->series_count; i++) {
-		load_series(runner, &load->series[i], load->step_ms);
+		if (!load->series[i].is_start_times) {
+			load_series(runner, &load->series[i], load->step_ms);
+		}
+	}
+	for (size_t i = 0; i < load->series_count; i++) {
+		if (load->series[i].is_start_times) {
+			load_starts(runner, &load->series[i], load->step_ms);
+		}
 	}
 	return load->converts ? load_converted(runner, load, err) : 0;
 }
 
 static void clear(struct runner *runner) {
 	test_store_deinit(&runner->store);
-	runner->foreign_count = 0;
 }
 
 static void run_eval(struct runner *runner, const struct script_command *command,
@@ -312,7 +298,7 @@ static void run_eval(struct runner *runner, const struct script_command *command
 		return;
 	}
 	runner->line = command->line;
-	switch (is_foreign(runner, eval) ? SKIPPED : run_all(runner, eval)) {
+	switch (run_all(runner, eval)) {
 	case PASSED:
 		count->passed++;
 		break;
@@ -327,15 +313,8 @@ static void run_eval(struct runner *runner, const struct script_command *command
 
 static int run_script(struct runner *runner, const struct script *script,
 	struct promqltest_count *count, struct err *err) {
-	size_t series_count = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < script->count; i++) {
-		if (script->commands[i].kind == SCRIPT_LOAD) {
-			series_count += script->commands[i].u.load.series_count;
-		}
-	}
-	runner->foreign = ARENA_NEW(&runner->arena, struct labels, series_count + 1);
 	for (size_t i = 0; i < script->count && rc == 0; i++) {
 		const struct script_command *command = &script->commands[i];
 
@@ -367,6 +346,7 @@ int promqltest_run(const char *name, struct str text, const struct promqltest_op
 		.process_bytes_max = 2 * ENGINE_BYTES_MAX,
 		.parse = options->parse,
 		.delayed_name_removal = options->delayed_name_removal,
+		.use_start_timestamps = options->use_start_timestamps,
 	};
 	struct runner runner = { .name = name, .options = options, .out = out };
 	struct budget budget;

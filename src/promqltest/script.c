@@ -61,6 +61,37 @@ static int word_and_duration(struct str *rest, const char *word, int64_t *ms, st
 	return rc < 0 ? rc : duration_parse(script_word(rest), ms, err);
 }
 
+static const struct script_series *find_series(
+	const struct script_load *load, const struct labels *labels) {
+	for (size_t i = 0; i < load->series_count; i++) {
+		if (!load->series[i].is_start_times &&
+			labels_equal(&load->series[i].labels, labels)) {
+			return &load->series[i];
+		}
+	}
+	return NULL;
+}
+
+/* Each start timestamp of an @st line needs its value. */
+static int check_start_times(const struct script_load *load, struct err *err) {
+	for (size_t i = 0; i < load->series_count; i++) {
+		const struct script_series *starts = &load->series[i];
+		const struct script_series *series = find_series(load, &starts->labels);
+
+		for (size_t k = 0; starts->is_start_times && k < starts->count; k++) {
+			bool has_value =
+				series && k < series->count && !series->values[k].is_omitted;
+
+			if (!starts->values[k].is_omitted && !has_value) {
+				return err_set(err, ERR_INVAL,
+					"start timestamp %zu (@st) has no value of its series",
+					k + 1);
+			}
+		}
+	}
+	return 0;
+}
+
 static int parse_load(
 	struct reader *reader, struct str line, struct script_command *command, struct err *err) {
 	struct str word = script_word(&line);
@@ -87,7 +118,7 @@ static int parse_load(
 	}
 	command->kind = SCRIPT_LOAD;
 	command->u.load = load;
-	return rc;
+	return rc < 0 ? rc : check_start_times(&load, err);
 }
 
 /* Expectations. */

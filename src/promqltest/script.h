@@ -34,7 +34,9 @@ struct script_series {
 	struct labels labels;
 	struct script_value *values;
 	size_t count;
-	bool is_start_times; /* An @st line: start timestamps for the series after it. */
+	/* An @st line: start timestamps of the values of the series of the same labels, in ms after
+	 * the values' own times. */
+	bool is_start_times;
 };
 
 enum expect_kind {

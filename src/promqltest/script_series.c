@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "cxx/number.h"
+#include "promql/duration.h"
 #include "store/store.h"
 
 #include <ctype.h>
@@ -213,6 +214,56 @@ static int add_item(struct arena *arena, struct values *values, struct str item,
 	return rc;
 }
 
+/* Reads "5m", "-30s" or "0". */
+static bool parse_offset(struct str text, double *out) {
+	bool is_minus = text.len > 0 && text.ptr[0] == '-';
+	bool is_signed = is_minus || (text.len > 0 && text.ptr[0] == '+');
+	struct err err;
+	int64_t ms = 0;
+
+	text = str_from(text, is_signed);
+	if (!str_equal(text, STR("0")) && duration_parse(text, &ms, &err) < 0) {
+		return false;
+	}
+	*out = (double)(is_minus ? -ms : ms);
+	return true;
+}
+
+/* Adds what "-1m", "-1mx5", "-30s-1mx5", "_" or "_x5" stands for. */
+static int add_offset(struct values *values, struct str item, struct err *err) {
+	struct script_value value = { 0 };
+	struct str head = item;
+	uint64_t repeats = 0;
+	double delta = 0;
+	bool is_sequence = cut_repeats(&head, &repeats);
+	int rc;
+
+	if (repeats >= SCRIPT_VALUES_MAX) {
+		return err_set(err, ERR_LIMIT, "more than %d values", SCRIPT_VALUES_MAX);
+	}
+	if (str_equal(head, STR("_")) && !(is_sequence && repeats == 0)) {
+		value.is_omitted = true;
+		repeats -= is_sequence;
+	} else {
+		size_t end = 1;
+
+		while (end < head.len && head.ptr[end] != '+' && head.ptr[end] != '-') {
+			end++;
+		}
+		if (!parse_offset(str_first(head, end), &value.value) ||
+			(end < head.len && !parse_offset(str_from(head, end), &delta))) {
+			return err_set(err, ERR_INVAL, "\"%.*s\" is no start timestamp",
+				STR_ARG(str_first(item, 200)));
+		}
+	}
+	rc = reserve(values, repeats + 1, err);
+	for (uint64_t i = 0; rc == 0 && i <= repeats; i++) {
+		values->items[values->count++] = value;
+		value.value += delta;
+	}
+	return rc;
+}
+
 int script_series_parse(
 	struct arena *arena, struct str line, struct script_series *out, struct err *err) {
 	size_t len = metric_len(line);
@@ -225,15 +276,15 @@ int script_series_parse(
 
 	if (str_starts(rest, STR("@st"))) {
 		series.is_start_times = true;
-		rest = STR_EMPTY;
+		rest = str_from(rest, 3);
 	} else if (str_ends(metric, STR("@st"))) {
 		series.is_start_times = true;
 		metric = str_first(metric, metric.len - 3);
-		rest = STR_EMPTY;
 	}
 	rc = parse_labels(arena, metric, &series.labels, err);
 	while (rc == 0 && (item = cut_item(&rest)).len > 0) {
-		rc = add_item(arena, &values, item, err);
+		rc = series.is_start_times ? add_offset(&values, item, err)
+					   : add_item(arena, &values, item, err);
 	}
 	series.values = ARENA_TRY_NEW(arena, struct script_value, values.count + 1, err);
 	rc = rc == 0 && !series.values ? ERR_LIMIT : rc;

@@ -53,6 +53,40 @@ static void refuses_what_is_no_histogram(void **state) {
 	assert_refused("load 5m\n  a {{sum:1\n", "x.test:2: \"{{sum:1\" is no histogram: {{...}}");
 }
 
+static void refuses_start_timestamps_without_their_values(void **state) {
+	(void)state;
+	assert_refused("load 1m\n  a@st -1m\n  b 1\n",
+		"x.test:3: start timestamp 1 (@st) has no value of its series");
+	assert_refused("load 1m\n  a@st -1m -1m\n  a 1\n",
+		"x.test:3: start timestamp 2 (@st) has no value of its series");
+	assert_refused("load 1m\n  a 1 _\n  a@st _ 0\n",
+		"x.test:3: start timestamp 2 (@st) has no value of its series");
+	assert_refused("load 1m\n  a@st -1m5\n  a 1\n", "x.test:2: \"-1m5\" is no start timestamp");
+	assert_refused("load 1m\n  a@st -\n  a 1\n", "x.test:2: \"-\" is no start timestamp");
+	assert_refused(
+		"load 1m\n  a@st -1m+x3\n  a 1\n", "x.test:2: \"-1m+x3\" is no start timestamp");
+	assert_refused("load 1m\n  a@st -1mx20000\n  a 1\n", "x.test:2: more than 20000 values");
+}
+
+static void looks_at_start_timestamps_only_where_that_is_switched_on(void **state) {
+	const char *text = "load 1m\n  a_total _ 3 4\n  a_total@st _ -5s -5s\n\n"
+			   "eval instant at 2m resets(a_total[2m])\n  {} 1\n\n"
+			   "eval instant at 2m start_timestamp(a_total)\n  {} 115\n";
+	struct promqltest_options options = all_features;
+	AUTO(buf_deinit) struct buf out = { 0 };
+	struct promqltest_count count = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	run(text, &out, &count);
+	assert_int_equal(count.passed, 0);
+	assert_int_equal(count.failed, 2);
+	assert_non_null(strstr(buf_text(&out), "got {} 0"));
+	options.use_start_timestamps = true;
+	assert_ok(promqltest_run("x.test", str_of(text), &options, &out, &count, &err), err);
+	assert_int_equal(count.passed, 2);
+}
+
 static void bounds_what_a_script_may_ask_for(void **state) {
 	(void)state;
 	assert_refused("load 1s\n  a 1x20000\n", "x.test:2: more than 20000 values");
@@ -105,6 +139,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(says_where_a_script_is_malformed),
 		TEST(refuses_what_is_no_histogram),
+		TEST(refuses_start_timestamps_without_their_values),
+		TEST(looks_at_start_timestamps_only_where_that_is_switched_on),
 		TEST(bounds_what_a_script_may_ask_for),
 		TEST(says_what_was_expected_and_what_came),
 		TEST(counts_a_failure_that_was_expected_as_passed),

@@ -92,8 +92,8 @@ int sample_column_add_histogram(struct sample_column *column, int64_t time_ms,
 	int rc = sample_column_reserve(column, 1, err);
 
 	if (rc == 0 && !column->histograms) {
-		rc = charge(column, column->capacity * sample_bytes(true, column->starts_ms != NULL),
-			err);
+		rc = charge(column,
+			column->capacity * sample_bytes(true, column->starts_ms != NULL), err);
 	}
 	if (rc < 0) {
 		return rc;
