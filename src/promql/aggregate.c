@@ -77,23 +77,40 @@ static void fold_sum(struct fold_group *group, const struct column *column, size
 	}
 }
 
-static void fold_avg(struct fold_group *group, const struct column *column, size_t steps) {
-	for (PRESENT_EACH(column->present, steps, i)) {
-		struct mean mean = mean_first(column->values[i]);
+static void fold_mean(struct fold_group *group, double value, size_t step) {
+	struct mean mean = mean_first(value);
 
-		if (present_get(group->column.present, i)) {
-			mean = (struct mean){
-				.total = { group->column.values[i], group->rests[i] },
-				.count = group->counts[i],
-				.is_running = present_get(group->running, i),
-			};
-			mean_add(&mean, column->values[i]);
+	if (present_get(group->column.present, step)) {
+		mean = (struct mean){
+			.total = { group->column.values[step], group->rests[step] },
+			.count = group->counts[step],
+			.is_running = present_get(group->running, step),
+		};
+		mean_add(&mean, value);
+	}
+	group->column.values[step] = mean.total.sum;
+	group->rests[step] = mean.total.rest;
+	group->counts[step] = mean.count;
+	if (mean.is_running) {
+		present_set(group->running, step);
+	}
+}
+
+static void fold_avg(struct fold_group *group, const struct column *column, size_t steps) {
+	for (size_t from = 0; from < steps; from += 64) {
+		size_t count = steps - from < 64 ? steps - from : 64;
+		uint64_t there = group->column.present[from / 64] & ~group->running[from / 64];
+		uint64_t come = column->present[from / 64];
+		size_t done = 0;
+
+		if ((there & come) == UINT64_MAX >> (64 - count)) {
+			done = kahan_mean_all(group->column.values + from, group->rests + from,
+				group->counts + from, column->values + from, count);
 		}
-		group->column.values[i] = mean.total.sum;
-		group->rests[i] = mean.total.rest;
-		group->counts[i] = mean.count;
-		if (mean.is_running) {
-			present_set(group->running, i);
+		for (size_t i = done; i < count; i++) {
+			if ((come >> i & 1) != 0) {
+				fold_mean(group, column->values[from + i], from + i);
+			}
 		}
 	}
 }

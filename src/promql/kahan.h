@@ -32,49 +32,30 @@ static inline struct kahan kahan_add(struct kahan to, double value) {
 typedef double kahan_lanes __attribute__((vector_size(32)));
 typedef long long kahan_masks __attribute__((vector_size(32)));
 
-static inline void kahan_blend(
-	const kahan_masks *mask, const kahan_lanes *yes, const kahan_lanes *no, kahan_lanes *out) {
-	*out = (kahan_lanes)((*mask & (kahan_masks)*yes) | (~*mask & (kahan_masks)*no));
+/* What is made for processors whose vectors are that wide, and whether this one's are. */
+#if defined(__x86_64__)
+#define WIDE __attribute__((target("avx2")))
+static inline bool has_wide(void) {
+	return __builtin_cpu_supports("avx2") != 0;
 }
+#else
+#define WIDE
+static inline bool has_wide(void) {
+	return false;
+}
+#endif
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* sums[i], rests[i] = kahan_add(sums[i], rests[i], values[i]), with the same operations. */
-static inline void kahan_add_all(double *sums, double *rests, const double *values, size_t count) {
-	const kahan_masks no_sign = { INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX };
-	const kahan_lanes infinity = { HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL };
-	const kahan_lanes none = { 0 };
-	size_t i = 0;
+void kahan_add_all(double *sums, double *rests, const double *values, size_t count);
 
-	for (; i + 4 <= count; i += 4) {
-		kahan_lanes old;
-		kahan_lanes rest;
-		kahan_lanes value;
-		kahan_lanes lost;
-		kahan_lanes other;
-		kahan_masks mask;
-
-		memcpy(&old, sums + i, sizeof(old));
-		memcpy(&rest, rests + i, sizeof(rest));
-		memcpy(&value, values + i, sizeof(value));
-		kahan_lanes sum = old + value;
-
-		lost = (old - sum) + value;
-		other = (value - sum) + old;
-		mask = (kahan_lanes)((kahan_masks)old & no_sign) >=
-		       (kahan_lanes)((kahan_masks)value & no_sign);
-		kahan_blend(&mask, &lost, &other, &lost);
-		rest += lost;
-		mask = (kahan_lanes)((kahan_masks)sum & no_sign) == infinity;
-		kahan_blend(&mask, &none, &rest, &rest);
-		memcpy(sums + i, &sum, sizeof(sum));
-		memcpy(rests + i, &rest, sizeof(rest));
-	}
-	for (; i < count; i++) {
-		struct kahan sum = kahan_add((struct kahan){ sums[i], rests[i] }, values[i]);
-
-		sums[i] = sum.sum;
-		rests[i] = sum.rest;
-	}
-}
+/*
+ * mean_add of values[i] to means that are not running, each of sums[i], rests[i], counts[i]. Stops
+ * before one that would have to run; returns how many are done.
+ */
+size_t kahan_mean_all(
+	double *sums, double *rests, double *counts, const double *values, size_t count);
 
 /*
  * A mean: the sum over the count for as long as the sum does not overflow, then a running mean.

@@ -16,21 +16,6 @@
 /* With fewer windows a plain loop over each is as good. */
 #define LANES_MIN 3
 
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-
-/* A processor's vectors are wider than the least that any of its kind has. */
-#if defined(__x86_64__)
-#define WIDE __attribute__((target("avx2")))
-static inline bool has_wide(void) {
-	return __builtin_cpu_supports("avx2") != 0;
-}
-#else
-#define WIDE
-static inline bool has_wide(void) {
-	return false;
-}
-#endif
-
 /* Windows of neighbouring steps. Those from 'used' on repeat the first. */
 struct lane_group {
 	size_t used;
