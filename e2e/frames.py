@@ -44,7 +44,7 @@ def get(path, authority="prometheus", method="GET", scheme="https"):
     return [(":method", method), (":scheme", scheme), (":authority", authority), (":path", path)]
 
 
-def _status(payload):
+def status_of(payload):
     """The first field of an answer."""
     if payload[0] == 0x20:  # The table's size, as we set it.
         payload = payload[1:]
@@ -80,7 +80,7 @@ class Connection:
             plain.close()
             raise
         self.pending, self.stream = b"", -1
-        # No table of the peer's answers: _status knows only what stands for itself.
+        # No table of the peer's answers: status_of knows only what stands for itself.
         settings = struct.pack(">HI", 1, 0)
         settings += struct.pack(">HI", 4, window) if window is not None else b""
         if preface:
@@ -139,7 +139,7 @@ class Connection:
             if kind == RST_STREAM:
                 return status if status else "reset", body
             if kind == HEADERS and status is None:
-                status = _status(payload)
+                status = status_of(payload)
             if kind == DATA:
                 body += payload
                 if payload and not flags & END_STREAM:

@@ -184,6 +184,7 @@ static void fetch_free(struct fetch *fetch) {
 	curl_slist_free_all(fetch->connect_to);
 	buf_deinit(&fetch->content_type);
 	buf_deinit(&fetch->content_encoding);
+	buf_deinit(&fetch->content_length);
 	buf_deinit(&fetch->body);
 	free(fetch);
 }
@@ -271,6 +272,9 @@ static void finish_with(struct fetch *fetch, CURLcode code) {
 			"answer is larger than the limit of %" PRIu64 " bytes",
 			fetch->body_bytes_max);
 		finish(fetch, &err);
+	} else if (fetch->has_two_lengths) {
+		(void)err_set(&err, ERR_IO, "the answer says two different content lengths");
+		finish(fetch, &err);
 	} else if (code != CURLE_OK) {
 		(void)set_failure(fetch, code, &err);
 		finish(fetch, &err);
@@ -338,6 +342,18 @@ static void begin_response(struct fetch *fetch) {
 	fetch->status = (int)status;
 	buf_reset(&fetch->content_type);
 	buf_reset(&fetch->content_encoding);
+	buf_reset(&fetch->content_length);
+}
+
+/* libcurl takes the first of two lengths. Whoever stands between may have taken the other, so that
+ * what one side holds for an answer's end is the next one's begin to the other. */
+static bool check_length(struct fetch *fetch, struct str line) {
+	struct str value = header_value(line, STR("content-length"));
+	struct str before = buf_str(&fetch->content_length);
+
+	fetch->has_two_lengths |= value.ptr && before.len > 0 && !str_equal(value, before);
+	keep_header(&fetch->content_length, line, STR("content-length"));
+	return !fetch->has_two_lengths;
 }
 
 // NOLINTNEXTLINE(readability-non-const-parameter): the type is libcurl's
@@ -349,6 +365,9 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context) {
 	}
 	if (str_starts(line, STR("HTTP/"))) {
 		begin_response(fetch);
+	}
+	if (!check_length(fetch, line)) {
+		return 0;
 	}
 	keep_header(&fetch->content_type, line, STR("content-type"));
 	keep_header(&fetch->content_encoding, line, STR("content-encoding"));

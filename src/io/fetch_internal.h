@@ -29,6 +29,7 @@ struct fetch {
 	bool is_paused;
 	bool is_resumed; /* libcurl is to be told. */
 	bool is_too_large;
+	bool has_two_lengths; /* The answer says two different ones. */
 	bool follows_redirects;
 	bool is_secret; /* Had credentials: its handle is not used again. */
 	int status;
@@ -38,6 +39,7 @@ struct fetch {
 	uint64_t body_bytes_max;
 	struct buf content_type;
 	struct buf content_encoding;
+	struct buf content_length;
 	struct buf body;
 	char error_text[CURL_ERROR_SIZE];
 };

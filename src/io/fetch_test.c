@@ -288,6 +288,16 @@ static void tells_an_answer_that_breaks_off(void **state) {
 	scene_deinit(&scene);
 }
 
+static void refuses_an_answer_of_two_lengths(void **state) {
+	(void)state;
+	struct scene scene;
+	scene_init(&scene, "200 OK\r\nContent-Length: 9", "up 1\n");
+	run(&scene, (struct fetch_request){ 0 });
+	assert_true(scene.has_failed);
+	assert_string_equal(scene.failure.text, "the answer says two different content lengths");
+	scene_deinit(&scene);
+}
+
 static bool take_and_pause(struct fetch *fetch, struct str bytes) {
 	struct scene *scene = fetch_context(fetch);
 	buf_add_str(&scene->streamed, bytes);
@@ -403,6 +413,7 @@ int main(void) {
 		TEST(gives_up_in_time),
 		TEST(says_why_it_failed),
 		TEST(tells_an_answer_that_breaks_off),
+		TEST(refuses_an_answer_of_two_lengths),
 		TEST(streams_a_body_with_pauses),
 		TEST(may_be_canceled_at_any_time),
 		TEST(may_start_another_when_done),
