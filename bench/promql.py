@@ -167,7 +167,7 @@ class DataSet:
 
     def generate(self, unit, **popen):
         argv = [GENERATOR, self.shape, str(self.series), str(self.steps), unit]
-        return subprocess.Popen(argv, **popen)
+        return subprocess.Popen(argv, **{"stderr": subprocess.DEVNULL, **popen})
 
     def text(self):
         path = self.folder / "set.txt"
