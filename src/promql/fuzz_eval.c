@@ -86,6 +86,26 @@ static struct histogram *make_histogram(struct choices *choices, struct arena *a
 	return histogram;
 }
 
+/* When the counting of a sample began: often with, at or after the sample before, or unknown. */
+static int64_t make_start(struct choices *choices, int64_t before_ms, int64_t time_ms) {
+	switch (take(choices) % 8) {
+	case 0:
+		return 0;
+	case 1:
+		return time_ms;
+	case 2:
+		return time_ms + 1;
+	case 3:
+		return before_ms;
+	case 4:
+		return before_ms + 1;
+	case 5:
+		return before_ms - INTERVAL_MS;
+	default:
+		return INTERVAL_MS;
+	}
+}
+
 static void make_series(struct choices *choices, struct test_store *store) {
 	static const char *const names[] = { "m", "n", "h_bucket", "g" };
 	static const char *const jobs[] = { "1", "2", "3", "" };
@@ -98,6 +118,8 @@ static void make_series(struct choices *choices, struct test_store *store) {
 	struct test_series *series;
 	size_t count = take(choices) % SAMPLES_MAX;
 	int64_t time_ms = (int64_t)(take(choices) % 8) * INTERVAL_MS;
+	bool has_starts = take(choices) % 4 == 3;
+	int64_t before_ms = 0;
 	double value = 0;
 
 	pairs[0] = (struct label){ LABEL_NAME, str_of(name) };
@@ -116,6 +138,11 @@ static void make_series(struct choices *choices, struct test_store *store) {
 			value = make_value(choices, isnan(value) ? 0 : value);
 			test_series_add(series, time_ms, value);
 		}
+		if (has_starts) {
+			test_series_set_start(
+				series, time_ms, make_start(choices, before_ms, time_ms));
+		}
+		before_ms = time_ms;
 		time_ms += gap < 200 ? INTERVAL_MS : (int64_t)(gap - 199) * 5003;
 	}
 }
@@ -315,6 +342,7 @@ static void check_query(struct choices *choices, struct query *query, struct tes
 		.process_bytes_max = 64 << 20,
 		.parse = { true, true, true },
 		.delayed_name_removal = delayed_name_removal,
+		.use_start_timestamps = true,
 	};
 	struct query_params params = { .is_range = true };
 	struct check check = { engine_new(&options, clock_system()), store, buf_str(&query->text) };

@@ -3,17 +3,12 @@
  * ATOLL_TESTDATA has it. Each evaluation counts as a test. ONLY_FILE and ONLY_LINE choose one.
  */
 #include "promqltest/promqltest.h"
+#include "promqltest/testing.h"
 
 #include "base/check.h"
-#include "base/memory.h"
 #include "base/test.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define OWN_SCRIPTS "src/promqltest/testdata"
 
 /*
  * Evaluations of Prometheus' suite that are about names which stay until the end, and so come out
@@ -64,19 +59,6 @@ static bool only_delayed_failed(const char *path, struct str out, size_t failed)
 	return expected == failed;
 }
 
-static char *read_file(const char *path, size_t *len) {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat info;
-	char *text;
-
-	CHECK(fd >= 0 && fstat(fd, &info) == 0);
-	text = MEMORY_NEW(char, (size_t)info.st_size + 1);
-	CHECK(read(fd, text, (size_t)info.st_size) == info.st_size);
-	(void)close(fd);
-	*len = (size_t)info.st_size;
-	return text;
-}
-
 static void run_file(const char *path, bool delayed, struct promqltest_count *total) {
 	const char *only_line = getenv("ONLY_LINE"); // NOLINT(concurrency-mt-unsafe)
 	const struct promqltest_options options = { .parse = { true, true, true },
@@ -86,14 +68,13 @@ static void run_file(const char *path, bool delayed, struct promqltest_count *to
 	AUTO(buf_deinit) struct buf out = { 0 };
 	struct promqltest_count count = { 0 };
 	struct err err = { 0 };
-	size_t len;
-	char *text = read_file(path, &len);
+	AUTO(buf_deinit) struct buf text = { 0 };
 
-	if (promqltest_run(path, (struct str){ text, len }, &options, &out, &count, &err) < 0) {
+	script_read(path, &text);
+	if (promqltest_run(path, buf_str(&text), &options, &out, &count, &err) < 0) {
 		buf_printf(&out, "%s\n", err.text);
 		count.failed++;
 	}
-	free(text);
 	if (!delayed && count.failed > 0 &&
 		only_delayed_failed(path, buf_str(&out), count.failed)) {
 		(void)printf("%s: %zu evaluations are about names that go at the end\n", path,
@@ -107,10 +88,6 @@ static void run_file(const char *path, bool delayed, struct promqltest_count *to
 	total->passed += count.passed;
 	total->failed += count.failed;
 	total->skipped += count.skipped;
-}
-
-static int is_script(const struct dirent *entry) {
-	return str_ends(str_of(entry->d_name), STR(".test"));
 }
 
 /* Scripts hold in either mode of name removal, unless they are about one. */
@@ -127,7 +104,7 @@ static bool runs_in_mode(const char *name, bool delayed) {
 static void run_folder(const char *folder, struct promqltest_count *total) {
 	const char *only = getenv("ONLY_FILE"); // NOLINT(concurrency-mt-unsafe)
 	struct dirent **entries;
-	int count = scandir(folder, &entries, is_script, alphasort);
+	int count = scandir(folder, &entries, script_is, alphasort);
 
 	CHECK(count >= 0);
 	for (int i = 0; i < count; i++) {
