@@ -295,6 +295,9 @@ static inline void make_vector(struct query *query, size_t depth) {
 static inline void make_scalar(struct query *query, size_t depth) {
 	static const char *const words[] = { "1", "2", "0.5", "-1", "0", "NaN", "Inf", "1e300",
 		"time()", "pi()", "1m", "step()", "start()", "range()", "end()" };
+	static const char *const operators[] = { " - ", " - ", " + ", " * ", " / ", " % ", " ^ ",
+		" atan2 ", " == bool ", " != bool ", " < bool ", " > bool ", " <= bool ",
+		" >= bool " };
 	uint8_t kind = take(query->choices) % 6;
 	const char *word;
 
@@ -314,7 +317,7 @@ static inline void make_scalar(struct query *query, size_t depth) {
 		add(query, ")");
 	} else {
 		make_scalar(query, depth - 1);
-		add(query, " - ");
+		add(query, PICK(query->choices, operators));
 		make_scalar(query, depth - 1);
 	}
 }

@@ -205,7 +205,8 @@ static int open_vector(
 	struct eval *ev, struct expr *expr, const struct grid *grid, struct stream **out) {
 	switch (expr->kind) {
 	case EXPR_SELECTOR:
-		return select_open(ev, &expr->u.selector, expr->text.start, grid, SELECT_VALUES, out);
+		return select_open(
+			ev, &expr->u.selector, expr->text.start, grid, SELECT_VALUES, out);
 	case EXPR_CALL:
 		return call_open(ev, expr, grid, out);
 	case EXPR_AGGREGATE:
