@@ -5,6 +5,7 @@
 #include "promql/shared.h"
 
 #include "base/check.h"
+#include "base/sort.h"
 
 #include <inttypes.h>
 
@@ -106,6 +107,17 @@ const struct grid *eval_grid_first(struct eval *ev, const struct grid *grid) {
 int eval_check(struct eval *ev) {
 	ev->work = 0;
 	return engine_check_control(ev->engine, ev->control, ev->err);
+}
+
+static int check_sort(void *context, struct err *err UNUSED) {
+	return eval_check(context);
+}
+
+int eval_sort(struct eval *ev, void *items, size_t count, size_t size,
+	int (*cmp)(const void *a, const void *b, void *context), void *context) {
+	const struct sort how = { cmp, context, check_sort, ev };
+
+	return sort_items(items, count, size, &how, &ev->arena, ev->err);
 }
 
 int eval_hold(struct eval *ev, uint64_t samples) {

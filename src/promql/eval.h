@@ -20,8 +20,9 @@
 #include <math.h>
 
 /* How much work (samples, steps) passes between two looks at the clock and the cancel flag: about a
- * millisecond. */
+ * millisecond. What is told of at once, a series or a window, is as much as this many samples. */
 #define EVAL_WORK_MAX 200000
+#define EVAL_WORK_EACH 64
 
 struct gather;
 struct leaf;
@@ -145,9 +146,13 @@ const struct grid *eval_grid_first(struct eval *ev, const struct grid *grid);
 /* Looks at the clock and the cancel flag. */
 MUST_USE int eval_check(struct eval *ev);
 
+/* Sorts 'count' items of 'size' bytes in place and stops when it is to; as sort_items. */
+MUST_USE int eval_sort(struct eval *ev, void *items, size_t count, size_t size,
+	int (*cmp)(const void *a, const void *b, void *context), void *context);
+
 /* Counts 'amount' samples or steps of work. Returns 0, ERR_TIMEOUT or ERR_CANCELED. */
 static inline int eval_work(struct eval *ev, uint64_t amount) {
-	ev->work += amount;
+	ev->work += amount + EVAL_WORK_EACH;
 	return ev->work < EVAL_WORK_MAX ? 0 : eval_check(ev);
 }
 

@@ -154,7 +154,7 @@ static int collect(struct collector *collector, struct column *column) {
 	return rc < 0 ? rc : add_column(collector, column);
 }
 
-static int cmp_columns(const void *a, const void *b) {
+static int cmp_columns(const void *a, const void *b, void *context UNUSED) {
 	return labels_cmp(
 		&((const struct step_column *)a)->labels, &((const struct step_column *)b)->labels);
 }
@@ -187,7 +187,11 @@ int result_vector(struct eval *ev, struct expr *expr, const struct grid *grid, b
 	if (is_sorted && collector.count > 1) {
 		int64_t start_ns = clock_mono_ns(ev->clock);
 
-		qsort(collector.columns, collector.count, sizeof(*collector.columns), cmp_columns);
+		rc = eval_sort(ev, collector.columns, collector.count, sizeof(*collector.columns),
+			cmp_columns, NULL);
+		if (rc < 0) {
+			return rc;
+		}
 		result->stats.sort_ns = clock_mono_ns(ev->clock) - start_ns;
 	}
 	result->steps = (struct steps){
@@ -267,7 +271,7 @@ static int copy_raw(struct eval *ev, const struct samples *samples, struct arena
 	return 0;
 }
 
-static int cmp_raw(const void *a, const void *b) {
+static int cmp_raw(const void *a, const void *b, void *context UNUSED) {
 	return labels_cmp(
 		&((const struct raw_series *)a)->labels, &((const struct raw_series *)b)->labels);
 }
@@ -314,14 +318,18 @@ static int merge_raw(struct eval *ev, struct arena *arena, struct raw_series *to
 
 static int sort_raw(struct eval *ev, struct arena *arena, struct raw_series *items, size_t *count) {
 	size_t last = 0;
+	int rc;
 
 	if (*count < 2) {
 		return 0;
 	}
-	qsort(items, *count, sizeof(*items), cmp_raw);
+	rc = eval_sort(ev, items, *count, sizeof(*items), cmp_raw, NULL);
+	if (rc < 0) {
+		return rc;
+	}
 	for (size_t i = 1; i < *count; i++) {
 		if (labels_equal(&items[last].labels, &items[i].labels)) {
-			int rc = merge_raw(ev, arena, &items[last], &items[i]);
+			rc = merge_raw(ev, arena, &items[last], &items[i]);
 
 			if (rc < 0) {
 				return rc;

@@ -7,8 +7,6 @@
 #include "promql/columns.h"
 #include "promql/each.h"
 
-#include <stdlib.h>
-
 struct sorting {
 	struct stream stream;
 	struct eval *ev;
@@ -82,44 +80,17 @@ static int cmp_by_labels(
 	return cmp != 0 ? cmp : labels_cmp(a, b);
 }
 
-static bool is_later(
-	const struct sorting *sorting, const struct column *a, const struct column *b) {
+static int cmp_items(const void *a, const void *b, void *context) {
+	const struct sorting *sorting = context;
+	const struct column *left = a;
+	const struct column *right = b;
 	int cmp;
 
 	if (sorting->id == FUNCTION_SORT || sorting->id == FUNCTION_SORT_DESC) {
-		return comes_later(sorting, a->values[0], b->values[0]);
+		return comes_later(sorting, left->values[0], right->values[0]);
 	}
-	cmp = cmp_by_labels(sorting, &a->labels, &b->labels);
-	return sorting->id == FUNCTION_SORT_BY_LABEL ? cmp > 0 : cmp < 0;
-}
-
-/* Merges the sorted halves of 'items' by way of 'scratch'. */
-static void merge(const struct sorting *sorting, struct column *items, size_t middle, size_t count,
-	struct column *scratch) {
-	size_t left = 0;
-	size_t right = middle;
-
-	for (size_t i = 0; i < count; i++) {
-		bool takes_left =
-			left < middle &&
-			(right == count || !is_later(sorting, &items[left], &items[right]));
-
-		scratch[i] = items[takes_left ? left++ : right++];
-	}
-	memcpy(items, scratch, count * sizeof(*items));
-}
-
-/* Stable, from the bottom up: runs of one, two, four ... */
-static void sort_columns(
-	const struct sorting *sorting, struct column *items, size_t count, struct column *scratch) {
-	for (size_t width = 1; width < count; width *= 2) {
-		for (size_t at = 0; at + width < count; at += 2 * width) {
-			size_t rest = count - at;
-
-			merge(sorting, items + at, width, rest < 2 * width ? rest : 2 * width,
-				scratch);
-		}
-	}
+	cmp = cmp_by_labels(sorting, &left->labels, &right->labels);
+	return sorting->id == FUNCTION_SORT_BY_LABEL ? cmp : -cmp;
 }
 
 /* Histograms have no place among numbers. Returns how many columns are left. */
@@ -136,7 +107,6 @@ static size_t drop_histograms(struct column *items, size_t count) {
 
 static int read_input(struct sorting *sorting) {
 	struct column_list list;
-	struct column *scratch;
 	int rc = columns_collect(sorting->ev, sorting->input, 1, &list);
 
 	if (rc < 0) {
@@ -145,11 +115,11 @@ static int read_input(struct sorting *sorting) {
 	if (sorting->id == FUNCTION_SORT || sorting->id == FUNCTION_SORT_DESC) {
 		list.count = drop_histograms(list.items, list.count);
 	}
-	scratch = EVAL_NEW(sorting->ev, struct column, list.count);
-	if (!scratch) {
-		return ERR_LIMIT;
+	rc = eval_sort(
+		sorting->ev, list.items, list.count, sizeof(*list.items), cmp_items, sorting);
+	if (rc < 0) {
+		return rc;
 	}
-	sort_columns(sorting, list.items, list.count, scratch);
 	sorting->columns = list.items;
 	sorting->count = list.count;
 	return 0;

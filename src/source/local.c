@@ -1,5 +1,6 @@
 #include "source/local.h"
 
+#include "base/sort.h"
 #include "promql/parse.h"
 
 #include <stdlib.h>
@@ -143,18 +144,26 @@ static int read_series(
 	return rc;
 }
 
-static int cmp_labels(const void *a, const void *b) {
+static int cmp_labels(const void *a, const void *b, void *context UNUSED) {
 	return labels_cmp(a, b);
 }
 
+static int check_request(void *context, struct err *err) {
+	const struct meta *meta = context;
+
+	return engine_check_control(meta->local->engine, meta->request->control, err);
+}
+
 /* Sorts, removes what several selectors gave, and cuts to the limit. */
-static void finish_series(
-	const struct meta *meta, struct series_list *list, struct labels_list *out) {
+static int finish_series(
+	struct meta *meta, struct series_list *list, struct labels_list *out, struct err *err) {
+	const struct sort how = { cmp_labels, NULL, check_request, meta };
 	size_t limit = meta->request->limit;
 	size_t kept = 0;
+	int rc = sort_items(list->items, list->count, sizeof(*list->items), &how, meta->arena, err);
 
-	if (list->count > 1) {
-		qsort(list->items, list->count, sizeof(*list->items), cmp_labels);
+	if (rc < 0) {
+		return rc;
 	}
 	for (size_t i = 0; i < list->count; i++) {
 		if (kept == 0 || !labels_equal(&list->items[kept - 1], &list->items[i])) {
@@ -162,6 +171,7 @@ static void finish_series(
 		}
 	}
 	*out = (struct labels_list){ list->items, limit > 0 && kept > limit ? limit : kept };
+	return 0;
 }
 
 static int series(struct source *source, const struct meta_request *request, struct arena *arena,
@@ -181,10 +191,7 @@ static int series(struct source *source, const struct meta_request *request, str
 		rc = rc < 0 ? rc : read_series(&meta, set, &list, err);
 		series_set_close(set);
 	}
-	if (rc == 0) {
-		finish_series(&meta, &list, out);
-	}
-	return rc;
+	return rc < 0 ? rc : finish_series(&meta, &list, out, err);
 }
 
 /* Joins two sorted lists. */

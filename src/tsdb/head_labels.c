@@ -40,19 +40,21 @@ static void pile_deinit(struct str_pile *pile, const struct arena *arena) {
 	arena_release(arena, pile->capacity * sizeof(struct str));
 }
 
-static int str_order(const void *a, const void *b) {
+static int str_order(const void *a, const void *b, void *context UNUSED) {
 	return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-/* Sorts, cuts to the limit, and copies to the query's arena. */
-static int pile_build(struct str_pile *pile, size_t limit, struct arena *arena,
-	struct str_list *out, struct err *err) {
+/* Sorts, cuts to the request's limit, and copies to the query's arena. */
+static int pile_build(struct str_pile *pile, const struct select_request *request,
+	struct arena *arena, struct str_list *out, struct err *err) {
+	size_t limit = request->limit;
 	struct str *items;
 	size_t count;
-	int rc = 0;
+	int rc = select_sort(pile->items, pile->count, sizeof(struct str), str_order, NULL,
+		request->canceled, arena, err);
 
-	if (pile->count > 0) {
-		qsort(pile->items, pile->count, sizeof(struct str), str_order);
+	if (rc < 0) {
+		return rc;
 	}
 	count = limit > 0 && limit < pile->count ? limit : pile->count;
 	items = ARENA_TRY_NEW(arena, struct str, count + 1, err);
@@ -129,8 +131,7 @@ static int search_series(struct label_search *search, struct str_list *out, stru
 			rc = search_see(search, series->pairs[k], err);
 		}
 	}
-	rc = rc < 0 ? rc
-		    : pile_build(&search->pile, search->request->limit, search->arena, out, err);
+	rc = rc < 0 ? rc : pile_build(&search->pile, search->request, search->arena, out, err);
 	series_set_close(base);
 	return rc;
 }
@@ -157,8 +158,7 @@ static int search_index(struct label_search *search, struct str_list *out, struc
 		}
 	}
 	lock_drop(&db->index_lock);
-	rc = rc < 0 ? rc
-		    : pile_build(&search->pile, search->request->limit, search->arena, out, err);
+	rc = rc < 0 ? rc : pile_build(&search->pile, search->request, search->arena, out, err);
 	epochs_leave(&db->epochs, &reader);
 	return rc;
 }

@@ -149,10 +149,11 @@ static int views_build(struct tsdb *db, const struct select_request *request, st
 	}
 	views_take(db, set, &slots);
 	views_filter(set);
-	if (request->sorted && set->count > 1) {
-		qsort_r(set->views, set->count, sizeof(struct view), views_cmp, db);
+	if (request->sorted) {
+		rc = select_sort(set->views, set->count, sizeof(struct view), views_cmp, db,
+			request->canceled, arena, err);
 	}
-	return select_check(request->canceled, err);
+	return rc < 0 ? rc : select_check(request->canceled, err);
 }
 
 /* The number of a label's name; UINT32_MAX if no series has it. */

@@ -7,6 +7,7 @@
 #include "tsdb/select.h"
 
 #include "base/memory.h"
+#include "base/sort.h"
 
 #include <stdlib.h>
 
@@ -27,6 +28,18 @@ int select_check(const _Atomic bool *canceled, struct err *err) {
 		return err_set(err, ERR_CANCELED, "query was canceled");
 	}
 	return 0;
+}
+
+static int check_flag(void *context, struct err *err) {
+	return select_check(*(const _Atomic bool **)context, err);
+}
+
+int select_sort(void *items, size_t count, size_t size,
+	int (*cmp)(const void *a, const void *b, void *context), void *context,
+	const _Atomic bool *canceled, const struct arena *arena, struct err *err) {
+	const struct sort how = { cmp, context, check_flag, &canceled };
+
+	return sort_items(items, count, size, &how, arena, err);
 }
 
 static void scratch_clear(struct selection *selection) {

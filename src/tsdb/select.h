@@ -18,4 +18,9 @@ MUST_USE int select_slots(struct tsdb *db, const struct matcher *matchers, size_
 /* Returns ERR_CANCELED when '*canceled' is set; NULL is fine. */
 MUST_USE int select_check(const _Atomic bool *canceled, struct err *err);
 
+/* Sorts as sort_items does, until 'canceled', which may be NULL, is set. */
+MUST_USE int select_sort(void *items, size_t count, size_t size,
+	int (*cmp)(const void *a, const void *b, void *context), void *context,
+	const _Atomic bool *canceled, const struct arena *arena, struct err *err);
+
 #endif
