@@ -354,9 +354,11 @@ static int read_input(struct choose *choose) {
 }
 
 /* Best first. Few entries are sorted by insertion, which leaves equal ones in the heap's order. */
-static void sort_heap(const struct choose *choose, struct heap *heap) {
+static int sort_heap(const struct choose *choose, struct heap *heap) {
+	int rc = 0;
+
 	if (!ranks(choose)) {
-		return;
+		return 0;
 	}
 	for (size_t i = 1; heap->count <= INSERTION_MAX && i < heap->count; i++) {
 		for (size_t j = i; j > 0 && is_worse(choose, heap->entries[j - 1].value,
@@ -365,12 +367,14 @@ static void sort_heap(const struct choose *choose, struct heap *heap) {
 			swap(heap, j, j - 1);
 		}
 	}
-	for (size_t end = heap->count; heap->count > INSERTION_MAX && end > 1; end--) {
+	for (size_t end = heap->count; rc == 0 && heap->count > INSERTION_MAX && end > 1; end--) {
 		struct heap rest = { heap->entries, (uint32_t)(end - 1), heap->capacity };
 
 		swap(heap, 0, end - 1);
 		sift_down(choose, &rest);
+		rc = eval_work(choose->ev, 0);
 	}
+	return rc;
 }
 
 /* Of an instant: a column per entry, group by group, in the order of the choice. */
@@ -378,14 +382,14 @@ static int list_ordered(struct choose *choose) {
 	for (size_t group = 0; group < choose->groups.count; group++) {
 		struct heap *heap = &choose->heaps[group][0];
 
-		sort_heap(choose, heap);
-		for (size_t i = 0; i < heap->count; i++) {
+		int rc = sort_heap(choose, heap);
+
+		for (size_t i = 0; rc == 0 && i < heap->count; i++) {
 			const struct chosen *from = &choose->series[heap->entries[i].series];
 			struct column column;
-			int rc = from->has_histograms
-					 ? eval_histograms_build(choose->ev, 1, &column)
-					 : eval_column_build(choose->ev, 1, &column);
 
+			rc = from->has_histograms ? eval_histograms_build(choose->ev, 1, &column)
+						  : eval_column_build(choose->ev, 1, &column);
 			if (rc < 0) {
 				return rc;
 			}
@@ -397,9 +401,10 @@ static int list_ordered(struct choose *choose) {
 			}
 			present_set(column.present, 0);
 			rc = column_list_add(choose->ev, &choose->results, &column);
-			if (rc < 0) {
-				return rc;
-			}
+			rc = rc < 0 ? rc : eval_work(choose->ev, 1);
+		}
+		if (rc < 0) {
+			return rc;
 		}
 	}
 	return 0;
@@ -443,6 +448,7 @@ static int list_series(struct choose *choose) {
 		for (size_t i = 0; i < heap->count; i++) {
 			int rc = place_entry(choose, columns, &heap->entries[i], step);
 
+			rc = rc < 0 ? rc : eval_work(choose->ev, 0);
 			if (rc < 0) {
 				return rc;
 			}

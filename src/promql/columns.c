@@ -162,6 +162,7 @@ int columns_collect(
 			has_histograms |= column.histograms != NULL;
 			rc = collect_one(ev, stream, &column, step_count, table, &list);
 		}
+		rc = rc < 0 ? rc : eval_work(ev, step_count);
 		if (rc < 0) {
 			return rc;
 		}

@@ -111,6 +111,7 @@ static int read_input(struct count_values *values) {
 	}
 	for (size_t i = 0; rc == 0 && i < values->groups.count; i++) {
 		values->counts[i].labels = groups_labels(&values->groups, i);
+		rc = eval_work(values->ev, 1);
 	}
 	return rc;
 }

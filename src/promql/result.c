@@ -177,6 +177,7 @@ int result_vector(struct eval *ev, struct expr *expr, const struct grid *grid, b
 	}
 	while ((rc = stream->next(stream, &column)) > 0) {
 		rc = collect(&collector, &column);
+		rc = rc < 0 ? rc : eval_work(ev, grid->count);
 		if (rc < 0) {
 			return rc;
 		}
