@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pathlib
+import pwd
 import random
 import re
 import socket
@@ -353,6 +354,31 @@ def test_flags_that_mean_nothing_are_refused(tmp_path, leaf, flag, sentence):
     hub = mesh.Hub(tmp_path / "hub", leaf)
     done = subprocess.run([*hub.argv, flag], capture_output=True, text=True, timeout=30)
     assert done.returncode != 0 and sentence in done.stderr, done.stderr
+
+
+def test_mirrors_need_no_hub(tmp_path, leaf, gateway):
+    hub = MirrorHub(tmp_path / "alone", leaf)
+    hub.argv[1] = "mirror"
+    with hub:
+        hub.link(gateway)
+        url = hub.mirror()
+        assert peers.http(f"{url}/api/v1/query?query=up").json["status"] == "success"
+        assert peers.http(f"{hub.url}/api/v1/atoll/mirrors/sd").json == [
+            {"targets": [url.removeprefix("http://")], "labels": hub.groups()[url[7:]]}]
+        assert hub.metric('atoll_mirrors{state="ready"}') == 1
+        assert hub.stop() == 0
+    done = subprocess.run([*hub.argv, "--mirror.listen=off"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "nothing to do" in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives sockets away")
+def test_sockets_have_the_owner_that_is_asked_for(tmp_path, leaf, gateway):
+    with MirrorHub(tmp_path / "owned", leaf, "--mirror.socket-owner=nobody:4711", listen="unix") as hub:
+        hub.link(gateway)
+        peers.eventually(lambda: hub.state("west/prometheus") == "ready")
+        info = pathlib.Path(hub.status()["west/prometheus"]["path"]).stat()
+        assert (pwd.getpwuid(info.st_uid).pw_name, info.st_gid) == ("nobody", 4711)
+        assert stat.S_IMODE(info.st_mode) == 0o600
 
 
 def test_a_broken_state_is_not_guessed_at(tmp_path, leaf):

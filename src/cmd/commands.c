@@ -4,6 +4,7 @@
 #include "cmd/gateway.h"
 #include "cmd/hub.h"
 #include "cmd/matrix.h"
+#include "cmd/mirror.h"
 #include "cmd/monitor.h"
 #include "cmd/promqltest.h"
 #include "cmd/query.h"
@@ -13,6 +14,7 @@
 static const struct command *const commands[] = {
 	&gateway_command,
 	&hub_command,
+	&mirror_command,
 	&monitor_command,
 	&query_instant_command,
 	&query_range_command,
