@@ -15,5 +15,8 @@ extern const struct command trust_bundle_command;
 extern const struct command trust_rotate_issuer_command;
 extern const struct command trust_rotate_anchor_command;
 extern const struct command trust_revoke_command;
+extern const struct command trust_serve_command;
+extern const struct command trust_token_command;
+extern const struct command trust_join_command;
 
 #endif

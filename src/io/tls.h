@@ -68,6 +68,7 @@ struct tls_options {
 	 */
 	const char *const *alpn;
 	const char *server_name; /* Clients: sent as SNI; the verify function checks identity. */
+	bool admits_anonymous;   /* Servers: clients without a certificate too, with identity "". */
 	const char *expect_identity; /* The peer must have exactly this name; NULL: any verified. */
 };
 

@@ -331,26 +331,29 @@ static int leaf_identity(const struct authority *issuer, const struct leaf_reque
 	return identity_parse(buf_str(out), &parsed, err);
 }
 
-int authority_sign(const struct authority *issuer, const struct leaf_request *request,
-	const struct clock *clock, struct credentials *out, struct err *err) {
+int authority_sign_key(const struct authority *issuer, struct str identity, EVP_PKEY *key,
+	int64_t lifetime_ms, const struct clock *clock, struct buf *chain, struct err *err) {
 	int64_t now_ms = clock_now_ms(clock);
-	AUTO(buf_deinit) struct buf name = { 0 };
+	struct identity parts;
 	int rc = check_signer(issuer, true, now_ms, err);
 	if (rc == 0) {
-		rc = check_lifetime(request->lifetime_ms, LEAF_LIFETIME_MS, err);
+		rc = check_lifetime(lifetime_ms, LEAF_LIFETIME_MS, err);
 	}
 	if (rc == 0) {
-		rc = leaf_identity(issuer, request, &name, err);
+		rc = identity_parse(identity, &parts, err);
 	}
 	if (rc < 0) {
 		return rc;
 	}
+	if (!str_equal(parts.trust_domain, str_of(issuer->domain))) {
+		return err_set(err, ERR_DENIED, "the issuer is for %s and cannot sign %.*s",
+			issuer->domain, STR_ARG(identity));
+	}
 	AUTO(buf_deinit) struct buf alternative = { 0 };
-	buf_printf(&alternative, "DNS:%s", buf_text(&name));
+	buf_printf(&alternative, "DNS:%.*s", STR_ARG(identity));
 	AUTO(buf_deinit) struct buf common_name = { 0 };
-	buf_add_str(&common_name, request->name);
-	int64_t end_ms = now_ms + (request->lifetime_ms ? request->lifetime_ms : LEAF_LIFETIME_MS);
-	AUTO(x509_key_release) EVP_PKEY *key = make_key();
+	buf_add_str(&common_name, parts.name);
+	int64_t end_ms = now_ms + (lifetime_ms ? lifetime_ms : LEAF_LIFETIME_MS);
 	AUTO(x509_release)
 	X509 *certificate = make_certificate(
 		&(struct certificate_form){
@@ -364,11 +367,32 @@ int authority_sign(const struct authority *issuer, const struct leaf_request *re
 			.alternative_name = buf_text(&alternative),
 		},
 		key);
-	*out = (struct credentials){ 0 };
-	x509_format_pem(certificate, &out->chain);
-	buf_add_str(&out->chain, buf_str(&issuer->chain));
-	x509_format_key(key, &out->key);
-	buf_add_str(&out->anchors, buf_str(&issuer->anchors));
+	x509_format_pem(certificate, chain);
+	buf_add_str(chain, buf_str(&issuer->chain));
+	return 0;
+}
+
+int authority_sign(const struct authority *issuer, const struct leaf_request *request,
+	const struct clock *clock, struct credentials *out, struct err *err) {
+	AUTO(buf_deinit) struct buf name = { 0 };
+	int rc = check_signer(issuer, true, clock_now_ms(clock), err);
+	if (rc == 0) {
+		rc = leaf_identity(issuer, request, &name, err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	struct credentials made = { 0 };
+	AUTO(x509_key_release) EVP_PKEY *key = make_key();
+	rc = authority_sign_key(
+		issuer, buf_str(&name), key, request->lifetime_ms, clock, &made.chain, err);
+	if (rc < 0) {
+		credentials_deinit(&made);
+		return rc;
+	}
+	x509_format_key(key, &made.key);
+	buf_add_str(&made.anchors, buf_str(&issuer->anchors));
+	*out = made;
 	return 0;
 }
 
@@ -464,4 +488,8 @@ struct str authority_certificate(const struct authority *authority) {
 
 void authority_sign_text(const struct authority *authority, struct str text, struct buf *out) {
 	x509_sign_text(authority->key, text, out);
+}
+
+struct str authority_anchors(const struct authority *authority) {
+	return buf_str(&authority->anchors);
 }

@@ -33,6 +33,7 @@
 #define MESH_DOMAIN_DEFAULT "atoll.internal"
 
 struct authority;
+struct evp_pkey_st; /* OpenSSL's EVP_PKEY. */
 
 /* The three PEM texts of one directory. { 0 } is empty. */
 struct credentials {
@@ -93,6 +94,8 @@ struct str authority_domain(const struct authority *authority);
 bool authority_is_issuer(const struct authority *authority);
 int64_t authority_not_after_ms(const struct authority *authority);
 
+/* The anchors it can be verified by (ca.crt); borrowed. */
+struct str authority_anchors(const struct authority *authority);
 /* Its certificate in PEM; borrowed. */
 struct str authority_certificate(const struct authority *authority);
 /* Appends a signature over 'text', in DER. */
@@ -112,5 +115,13 @@ struct leaf_request {
  */
 MUST_USE int authority_sign(const struct authority *issuer, const struct leaf_request *request,
 	const struct clock *clock, struct credentials *out, struct err *err);
+
+/*
+ * As authority_sign, for a key that somebody else has: appends the certificate and the issuer's.
+ * 'identity' must be of the issuer's trust domain, else ERR_DENIED.
+ */
+MUST_USE int authority_sign_key(const struct authority *issuer, struct str identity,
+	struct evp_pkey_st *key, int64_t lifetime_ms, const struct clock *clock, struct buf *chain,
+	struct err *err);
 
 #endif
