@@ -69,6 +69,11 @@ static void evaluate(struct job *job, struct query_request *request, int64_t tim
 
 	request->counts_steps = stats.is_wanted;
 	job_set_deadline(job, timeout_ms);
+	if (job->began_ns + job->waited_ns >= job->control.deadline_ns) {
+		(void)err_set(&err, ERR_TIMEOUT, "query timed out in query queue");
+		job_fail(job, &err);
+		return;
+	}
 	request->control = &job->control;
 	request->limit = limit_to_ask(limit);
 	int rc = source->ops->query(source, request, &job->arena, &answer, &err);
@@ -80,9 +85,9 @@ static void evaluate(struct job *job, struct query_request *request, int64_t tim
 		return;
 	}
 	request->limit = limit;
-	/* What a limit cuts, what each cluster gave, plans, and histograms: only JSON has these. */
-	if (job->takes_matrix && limit == 0 && answer.share_count == 0 && !request->explains &&
-		!query_result_has_histograms(&answer.result)) {
+	/* What a limit cuts, shares of clusters, stats, plans, histograms: only JSON has these. */
+	if (job->takes_matrix && limit == 0 && answer.share_count == 0 && !stats.is_wanted &&
+		!request->explains && !query_result_has_histograms(&answer.result)) {
 		encode_matrix(job, &answer.result);
 		return;
 	}

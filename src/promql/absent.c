@@ -2,7 +2,9 @@
  * absent and absent_over_time: 1 at the steps at which nothing is there.
  */
 #include "promql/call.h"
+#include "promql/counts.h"
 #include "promql/extended.h"
+#include "promql/windows.h"
 
 struct absent {
 	struct stream stream;
@@ -10,6 +12,7 @@ struct absent {
 	const struct grid *grid;
 	struct stream *input;           /* absent, */
 	struct samples_source *samples; /* or absent_over_time. */
+	struct windows windows;         /* Of the latter. */
 	struct labels labels;
 	bool is_done;
 };
@@ -59,21 +62,19 @@ static int wanted_labels(struct eval *ev, struct expr *arg, struct labels *out) 
 	return labels_build(&ev->arena, pairs, count, out, ev->err);
 }
 
-static void mark_windows(
-	const struct absent *absent, const struct samples *samples, uint64_t *found) {
-	const struct window_shape *shape = samples_shape(absent->samples);
-	size_t next = 0;
+static int mark_windows(struct absent *absent, const struct samples *samples, uint64_t *found) {
+	int rc = windows_update(&absent->windows, absent->ev, absent->grid,
+		samples_shape(absent->samples), samples);
 
-	for (size_t i = 0; i < absent->grid->count; i++) {
-		int64_t end_ms = window_end(shape, grid_time(absent->grid, i));
-
-		while (next < samples->count && samples->times_ms[next] <= end_ms) {
-			next++;
-		}
-		if (next > 0 && samples->times_ms[next - 1] > end_ms - shape->range_ms) {
-			present_set(found, i);
-		}
+	if (rc < 0) {
+		return rc;
 	}
+	count_windows(
+		absent->ev, &absent->windows, absent->grid, samples_are_evaluated(absent->samples));
+	for (size_t i = 0; i < step_words(absent->grid->count); i++) {
+		found[i] |= absent->windows.present[i];
+	}
+	return 0;
 }
 
 static int read_input(struct absent *absent, uint64_t *found) {
@@ -84,10 +85,10 @@ static int read_input(struct absent *absent, uint64_t *found) {
 
 	while (absent->samples && (rc = samples_next(absent->samples, &samples)) != 0) {
 		rc = rc < 0 ? rc : eval_work(absent->ev, absent->grid->count);
+		rc = rc < 0 ? rc : mark_windows(absent, &samples, found);
 		if (rc < 0) {
 			return rc;
 		}
-		mark_windows(absent, &samples, found);
 	}
 	while (absent->input && (rc = absent->input->next(absent->input, &column)) != 0) {
 		if (rc < 0) {

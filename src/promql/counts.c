@@ -32,16 +32,24 @@ static void add(
 	}
 }
 
-void counts_add_present(struct eval *ev, const uint64_t *present, size_t step_count) {
+void count_present(struct eval *ev, const uint64_t *present, size_t step_count) {
+	eval_count(ev, present_count(present, step_count));
+	if (!ev->counts) {
+		return;
+	}
 	for (PRESENT_EACH(present, step_count, i)) {
 		add(ev->counts, i, step_count, 1, 1);
 	}
 }
 
-void counts_add_windows(struct eval *ev, const struct windows *windows, const struct grid *grid,
+void count_windows(struct eval *ev, const struct windows *windows, const struct grid *grid,
 	bool is_evaluated) {
 	uint32_t seen = 0;
 
+	eval_count(ev, windows->used);
+	if (!ev->counts) {
+		return;
+	}
 	for (size_t i = 0; i < grid->count; i++) {
 		struct span span = windows->spans[i];
 		uint32_t fresh = span.low > seen ? span.low : seen;
@@ -52,8 +60,11 @@ void counts_add_windows(struct eval *ev, const struct windows *windows, const st
 	}
 }
 
-void counts_add_first(struct eval *ev, uint64_t samples, bool is_evaluated) {
-	add(ev->counts, 0, 1, samples, is_evaluated ? 0 : samples);
+void count_only(struct eval *ev, uint64_t samples) {
+	eval_count(ev, samples);
+	if (ev->counts) {
+		add(ev->counts, 0, 1, samples, samples);
+	}
 }
 
 void counts_merge(struct step_counts *to, const struct step_counts *from) {
@@ -71,6 +82,9 @@ void counts_merge_subquery(struct step_counts *to, const struct step_counts *fro
 		int64_t used_ms = grid_time(inner, i) + offset_ms;
 		size_t step = 0;
 
+		if (from->used && to->used) {
+			to->used[0] += from->used[i];
+		}
 		if (outer->count > 1 && used_ms > outer->start_ms) {
 			step = (size_t)((used_ms - outer->start_ms + outer->step_ms - 1) /
 					outer->step_ms);

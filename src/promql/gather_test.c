@@ -321,11 +321,25 @@ static void assert_same_plan(
 	assert_true(!one && !many);
 }
 
+static void assert_same_counts(
+	const struct query_stats *one, const struct query_stats *many, size_t step_count) {
+	uint64_t samples = 0;
+
+	for (size_t i = 0; i < step_count; i++) {
+		assert_int_equal(one->step_samples[i], many->step_samples[i]);
+		assert_int_equal(one->step_read[i], many->step_read[i]);
+		samples += many->step_samples[i];
+	}
+	assert_int_equal(samples, many->samples);
+	assert_int_equal(one->samples_read, many->samples_read);
+}
+
 /* What the threads did stands below the node whose series they shared. */
 static void a_plan_is_that_of_one_thread(void **state) {
-	const struct query_params params = {
-		.grid = { 300 * SECOND, 20 * SECOND, 40 }, .is_range = true, .explains = true
-	};
+	const struct query_params params = { .grid = { 300 * SECOND, 20 * SECOND, 40 },
+		.is_range = true,
+		.counts_steps = true,
+		.explains = true };
 
 	for (size_t i = 0; i < ARRAY_COUNT(queries); i++) {
 		struct query_result one = { 0 };
@@ -338,6 +352,7 @@ static void a_plan_is_that_of_one_thread(void **state) {
 			assert_ok(eval(f, f->many, queries[i], &params, &arena, &many, &err), err);
 			assert_non_null(one.plan);
 			assert_same_plan(queries[i], one.plan, many.plan);
+			assert_same_counts(&one.stats, &many.stats, params.grid.count);
 		}
 		arena_deinit(&arena);
 	}

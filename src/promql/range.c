@@ -114,17 +114,6 @@ static int drop_names(struct range_stream *range, bool has_first) {
 	return rc;
 }
 
-/* Counts the samples that the steps used. */
-static void count_windows(struct range_stream *range, const struct windows *windows) {
-	struct eval *ev = range->call.ev;
-
-	eval_count(ev, windows->used);
-	if (ev->counts) {
-		counts_add_windows(
-			ev, windows, range->call.grid, samples_are_evaluated(range->source));
-	}
-}
-
 /* As run_series. */
 static int run_mixed(struct range_stream *range, const struct samples *samples) {
 	struct range_call *call = &range->call;
@@ -135,7 +124,8 @@ static int run_mixed(struct range_stream *range, const struct samples *samples) 
 	if (rc < 0) {
 		return rc;
 	}
-	count_windows(range, &range->mixed.windows);
+	count_windows(
+		call->ev, &range->mixed.windows, call->grid, samples_are_evaluated(range->source));
 	has_first = present_any(range->column.present, steps);
 	range->has_second = present_any(range->mixed.second.present, steps);
 	range->mixed.second.labels = range->column.labels;
@@ -171,7 +161,7 @@ static int run_series(struct range_stream *range, const struct samples *samples)
 	}
 	rc = windows_update(&call->windows, call->ev, call->grid, call->shape, samples);
 	rc = rc < 0 ? rc : range->run(call, &range->column);
-	count_windows(range, &call->windows);
+	count_windows(call->ev, &call->windows, call->grid, samples_are_evaluated(range->source));
 	if (rc < 0 || !present_any(range->column.present, steps)) {
 		return rc;
 	}

@@ -351,7 +351,7 @@ int result_raw(struct eval *ev, struct expr *expr, const struct grid *grid, stru
 	size_t count = 0;
 	struct samples samples;
 	const struct window_shape *shape;
-	int rc = samples_open(ev, expr, grid, &source);
+	int rc = samples_open_answer(ev, expr, grid, &source);
 
 	if (rc < 0) {
 		return rc;
@@ -386,9 +386,8 @@ int result_raw(struct eval *ev, struct expr *expr, const struct grid *grid, stru
 		}
 		rc = rc < 0 ? rc : eval_hold(ev, samples.count);
 		rc = rc < 0 ? rc : copy_raw(ev, &samples, arena, &items[count]);
-		eval_count(ev, samples.count);
-		if (ev->counts) {
-			counts_add_first(ev, samples.count, samples_are_evaluated(source));
+		if (!samples_are_evaluated(source)) {
+			count_only(ev, samples.count);
 		}
 		count++;
 	}

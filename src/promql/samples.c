@@ -24,7 +24,8 @@ struct samples_source {
 	const struct histogram **histograms; /* Of the current series, if it has any. */
 	struct column ahead;                 /* Read already, of the series after it. */
 	bool has_ahead;
-	uint64_t held;             /* Samples of the current series, as counted. */
+	uint64_t held; /* Samples of the current series, as counted. */
+	bool is_answer;
 	struct explain_node *node; /* NULL: nobody wants to know. */
 };
 
@@ -102,12 +103,12 @@ static int open_subquery(
 	}
 	source->outer = grid;
 	if (ev->counts) {
-		source->counts = counts_new(ev, source->grid.count, false);
+		source->counts = counts_new(ev, source->grid.count, source->is_answer);
 		if (!source->counts) {
 			return ERR_LIMIT;
 		}
 	}
-	ev->samples_weight = 0;
+	ev->samples_weight = source->is_answer ? weight : 0;
 	ev->counts = source->counts;
 	rc = eval_stream(ev, expr->u.subquery.expr, &source->grid, &stream);
 	if (rc == 0) {
@@ -118,8 +119,8 @@ static int open_subquery(
 	return rc;
 }
 
-int samples_open(
-	struct eval *ev, struct expr *expr, const struct grid *grid, struct samples_source **out) {
+static int open_source(struct eval *ev, struct expr *expr, const struct grid *grid, bool is_answer,
+	struct samples_source **out) {
 	struct samples_source *source = EVAL_NEW(ev, struct samples_source, 1);
 	struct explain_span span;
 	int rc;
@@ -128,6 +129,7 @@ int samples_open(
 		return ERR_LIMIT;
 	}
 	source->ev = ev;
+	source->is_answer = is_answer;
 	if (ev->explains) {
 		source->node = explain_new(ev, expr, grid);
 		if (!source->node) {
@@ -145,6 +147,16 @@ int samples_open(
 	}
 	*out = source;
 	return 0;
+}
+
+int samples_open(
+	struct eval *ev, struct expr *expr, const struct grid *grid, struct samples_source **out) {
+	return open_source(ev, expr, grid, false, out);
+}
+
+int samples_open_answer(
+	struct eval *ev, struct expr *expr, const struct grid *grid, struct samples_source **out) {
+	return open_source(ev, expr, grid, true, out);
 }
 
 void samples_remove_stale(struct sample_column *samples) {
@@ -281,7 +293,7 @@ static int next_column(struct samples_source *source, struct column *out) {
 		*out = source->ahead;
 		return 1;
 	}
-	ev->samples_weight = 0;
+	ev->samples_weight = source->is_answer ? weight : 0;
 	ev->counts = source->counts;
 	rc = columns_next(&source->columns, out);
 	ev->samples_weight = weight;

@@ -38,6 +38,9 @@ struct samples_source;
 /* Opens 'expr', an EXPR_RANGE or EXPR_SUBQUERY, for windows at the grid's steps. */
 MUST_USE int samples_open(
 	struct eval *ev, struct expr *expr, const struct grid *grid, struct samples_source **out);
+/* Opens what is itself the answer: then what a subquery reads counts, not what it gives. */
+MUST_USE int samples_open_answer(
+	struct eval *ev, struct expr *expr, const struct grid *grid, struct samples_source **out);
 /* The next series that has any sample; good until the next call. Returns 1, 0 at the end, or an
  * error. */
 MUST_USE int samples_next(struct samples_source *source, struct samples *out);

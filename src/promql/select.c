@@ -266,26 +266,16 @@ static int read_series(struct select_stream *select) {
 	return rc == 0 && samples->has_histograms ? split_histograms(select, samples) : rc;
 }
 
-/* Counts the samples that the steps used: 'count' of them. */
-static void count_steps(struct eval *ev, const uint64_t *present, size_t step_count, size_t count) {
-	eval_count(ev, count);
-	if (ev->counts) {
-		counts_add_present(ev, present, step_count);
-	}
-}
-
 static int select_next(struct stream *stream, struct column *out) {
 	struct select_stream *select = CONTAINER_OF(stream, struct select_stream, stream);
 	size_t steps = select->grid->count;
 
 	for (;;) {
-		size_t count;
 		int rc;
 
 		if (select->has_second) {
 			select->has_second = false;
-			count_steps(select->ev, select->second.present, steps,
-				present_count(select->second.present, steps));
+			count_present(select->ev, select->second.present, steps);
 			*out = select->second;
 			out->labels = select->leaf->set->labels;
 			return 1;
@@ -302,9 +292,8 @@ static int select_next(struct stream *stream, struct column *out) {
 		if (rc < 0) {
 			return rc;
 		}
-		count = present_count(select->column.present, steps);
-		if (count > 0) {
-			count_steps(select->ev, select->column.present, steps, count);
+		if (present_any(select->column.present, steps)) {
+			count_present(select->ev, select->column.present, steps);
 			*out = select->column;
 			out->labels = select->leaf->set->labels;
 			return 1;
@@ -417,8 +406,7 @@ static int matrix_next(struct stream *stream, struct column *out) {
 			present_set(matrix->column.present, i);
 		}
 	}
-	count_steps(matrix->ev, matrix->column.present, matrix->count,
-		present_count(matrix->column.present, matrix->count));
+	count_present(matrix->ev, matrix->column.present, matrix->count);
 	rc = from->histograms ? matrix_split(matrix, from) : 0;
 	*out = matrix->column;
 	out->labels = from->labels;
