@@ -236,6 +236,27 @@ def test_pages_of_others_do_not_get_in(hub, gateway):
         assert peers.http(f"{url}/api/v1/query?query=up", headers=headers).status == 200
 
 
+def test_what_is_too_long_for_the_link_is_refused_and_harms_nothing(hub, gateway):
+    """HTTP/1.1 takes 64 KiB of header here, and HTTP/2 counts otherwise."""
+    hub.link(gateway)
+    url = hub.mirror()
+    host, _, port = url.removeprefix("http://").partition(":")
+    statuses = set()
+    for size in [*range(65100, 65600, 20), 70000]:
+        client = http.client.HTTPConnection(host, int(port), timeout=60)
+        client.putrequest("GET", "/api/v1/query?query=up#".replace("#", "&x=") + "a" * (size - 60),
+                          skip_accept_encoding=True)
+        client.endheaders()
+        statuses.add(client.getresponse().status)
+        client.close()
+    # 414 is the service's own.
+    assert 431 in statuses and statuses <= {200, 414, 431, 502, 503}, statuses
+    assert peers.http(f"{url}/api/v1/query?query=up").status == 200
+    flying = 'atoll_mirror_requests_in_flight{cluster="west",export="prometheus"}'
+    assert hub.metric(flying) == 0
+    assert hub.stop() == 0
+
+
 class Large(mesh.OneSeries):
     """Answers /federate with many bytes, /api/v1/labels not at all until it may."""
     size = 64 * 1024 * 1024

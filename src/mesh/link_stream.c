@@ -16,6 +16,8 @@ struct link_stream {
 	int64_t began_ns;
 	struct timer timer;     /* While it waits for its turn. */
 	struct http_call *http; /* NULL: it waits. */
+	bool is_being_sent;     /* What ends it meanwhile is the sending's outcome. */
+	struct err early;
 	int status;
 	bool is_denied;
 };
@@ -112,7 +114,14 @@ static bool on_data(struct http_call *http, struct str bytes) {
 }
 
 static void on_end(struct http_call *http, const struct err *failure) {
-	end(http_call_context(http), failure);
+	struct link_stream *stream = http_call_context(http);
+	if (!stream->is_being_sent) {
+		end(stream, failure);
+	} else if (failure) {
+		stream->early = *failure;
+	} else {
+		(void)err_set(&stream->early, ERR_CLOSED, "an answer before the request");
+	}
 }
 
 static int send(struct link_stream *stream, struct err *err) {
