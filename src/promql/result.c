@@ -329,14 +329,14 @@ static int sort_raw(struct eval *ev, struct arena *arena, struct raw_series *ite
 		return rc;
 	}
 	for (size_t i = 1; i < *count; i++) {
-		if (labels_equal(&items[last].labels, &items[i].labels)) {
+		rc = eval_work(ev, 1);
+		if (rc == 0 && labels_equal(&items[last].labels, &items[i].labels)) {
 			rc = merge_raw(ev, arena, &items[last], &items[i]);
-
-			if (rc < 0) {
-				return rc;
-			}
 		} else {
 			items[++last] = items[i];
+		}
+		if (rc < 0) {
+			return rc;
 		}
 	}
 	*count = last + 1;
