@@ -1,5 +1,6 @@
 #include "api/params.h"
 
+#include "base/quote.h"
 #include "cxx/number.h"
 #include "promql/duration.h"
 
@@ -7,7 +8,15 @@
 
 /* Beyond these, milliseconds and nanoseconds would not fit 64 bits. */
 #define TIME_SECONDS_MAX 9.2e15
-#define DURATION_SECONDS_MAX 9.2e9
+#define DURATION_NS_MAX 0x1p63
+
+/* 'before', the text in quotes, 'after'. Returns ERR_INVAL. */
+static int refuse(const char *before, struct str text, const char *after, struct err *err) {
+	AUTO(buf_deinit) struct buf quoted = { 0 };
+
+	quote_append(text, &quoted);
+	return err_set(err, ERR_INVAL, "%s%s%s", before, buf_text(&quoted), after);
+}
 
 static bool is_form(struct str content_type) {
 	struct str type = str_trim(str_cut(&content_type, ';'));
@@ -54,25 +63,25 @@ static int parse_time(struct str text, int64_t *out, struct err *err) {
 		*out = INT64_MAX;
 		return 0;
 	}
-	return err_set(err, ERR_INVAL, "cannot parse \"%.*s\" to a valid timestamp", STR_ARG(text));
+	return refuse("cannot parse ", text, " to a valid timestamp", err);
 }
 
 static int parse_duration(struct str text, int64_t *out, struct err *err) {
 	double seconds = 0;
 	if (number_parse(text, &seconds, NULL)) {
-		if (!(fabs(seconds) <= DURATION_SECONDS_MAX)) {
-			return err_set(err, ERR_INVAL,
-				"cannot parse \"%.*s\" to a valid duration. It overflows int64",
-				STR_ARG(text));
+		if (fabs(seconds * 1e9) > DURATION_NS_MAX) {
+			return refuse("cannot parse ", text,
+				" to a valid duration. It overflows int64", err);
 		}
-		*out = (int64_t)(seconds * 1000);
+		/* Go makes the least of all durations of NaN. */
+		*out = isnan(seconds) ? INT64_MIN / NS_PER_MS : (int64_t)(seconds * 1000);
 		return 0;
 	}
 	struct err reason = { 0 };
 	if (duration_parse(text, out, &reason) == 0) {
 		return 0;
 	}
-	return err_set(err, ERR_INVAL, "cannot parse \"%.*s\" to a valid duration", STR_ARG(text));
+	return refuse("cannot parse ", text, " to a valid duration", err);
 }
 
 int param_time(const struct uri_params *params, const char *name, int64_t absent_ms, int64_t *out,
@@ -101,12 +110,23 @@ int param_duration(const struct uri_params *params, const char *name, int64_t ab
 	return rc < 0 ? param_invalid(name, rc, err) : 0;
 }
 
+static bool is_integer(struct str text) {
+	size_t digits = 0;
+	if (text.ptr[0] == '-' || text.ptr[0] == '+') {
+		text = str_from(text, 1);
+	}
+	while (digits < text.len && text.ptr[digits] >= '0' && text.ptr[digits] <= '9') {
+		digits++;
+	}
+	return digits > 0 && digits == text.len;
+}
+
 int param_limit(const struct uri_params *params, size_t *out, struct err *err) {
 	struct str text = uri_params_get(params, STR("limit"), NULL);
 	int64_t limit = 0;
 	if (text.len > 0 && !str_to_i64(text, &limit)) {
-		(void)err_set(err, ERR_INVAL, "strconv.Atoi: parsing \"%.*s\": invalid syntax",
-			STR_ARG(text));
+		(void)refuse("strconv.Atoi: parsing ", text,
+			is_integer(text) ? ": value out of range" : ": invalid syntax", err);
 		return param_invalid("limit", ERR_INVAL, err);
 	}
 	if (limit < 0) {
@@ -130,12 +150,11 @@ static int read_common(const struct uri_params *params, struct query_request *re
 	}
 	if (rc == 0 && partial.len > 0 && !str_equal(partial, STR("warn")) &&
 		!str_equal(partial, STR("abort"))) {
-		(void)err_set(
-			err, ERR_INVAL, "\"%.*s\" is neither warn nor abort", STR_ARG(partial));
+		(void)refuse("", partial, " is neither warn nor abort", err);
 		rc = param_invalid("partial_response", ERR_INVAL, err);
 	}
 	if (rc == 0 && explain.len > 0 && !str_equal(explain, STR("analyze"))) {
-		(void)err_set(err, ERR_INVAL, "\"%.*s\" is not analyze", STR_ARG(explain));
+		(void)refuse("", explain, " is not analyze", err);
 		rc = param_invalid("explain", ERR_INVAL, err);
 	}
 	if (rc < 0) {

@@ -51,6 +51,21 @@ static void refuses_with_prometheus_sentences(void **state) {
 			"are not accepted. Try a positive integer" },
 		{ "query=x&start=1&end=2&step=z",
 			"invalid parameter \"step\": cannot parse \"z\" to a valid duration" },
+		{ "query=x&start=1&end=2&step=\"\\\"", "invalid parameter \"step\": cannot parse "
+						       "\"\\\"\\\\\\\"\" to a valid duration" },
+		{ "query=x&start=1&end=2&step=NaN",
+			"invalid parameter \"step\": zero or negative query resolution step widths "
+			"are not accepted. Try a positive integer" },
+		{ "query=x&start=1&end=2&step=9223372037",
+			"invalid parameter \"step\": cannot parse \"9223372037\" to a valid "
+			"duration. "
+			"It overflows int64" },
+		{ "query=x&start=1&end=2&step=1&limit=99999999999999999999",
+			"invalid parameter \"limit\": strconv.Atoi: parsing "
+			"\"99999999999999999999\": value out of range" },
+		{ "query=x&start=1&end=2&step=1&lookback_delta=a",
+			"error parsing lookback delta duration: cannot parse \"a\" to a valid "
+			"duration" },
 		{ "query=x&start=0&end=11001&step=1", "exceeded maximum resolution of 11,000 "
 						      "points per timeseries. Try decreasing "
 						      "the query resolution (?step=XX)" },

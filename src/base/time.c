@@ -137,7 +137,8 @@ static bool take_date(struct str *text, int64_t *days) {
 
 /* ".25" and the like, if there: rounded to milliseconds. */
 static bool take_fraction(struct str *text, int64_t *ms) {
-	if (!take_byte(text, '.')) {
+	/* A comma is ISO 8601's; Go takes it, too. */
+	if (!take_byte(text, '.') && !take_byte(text, ',')) {
 		return true;
 	}
 	int64_t ten_thousandths = 0;
