@@ -550,7 +550,8 @@ static void put_flat(struct set *set, size_t series) {
 	buf_add_text(&set->out, "# TYPE x unknown\n");
 	for (size_t i = 0; i < series; i++) {
 		struct target target = target_of(i / 100, set->steps);
-		target.gap_first = target.gap_end = 0; /* It may be longer than the set. */
+		/* A gap may be longer than the set; what began again is near zero for all of it. */
+		target.gap_first = target.gap_end = target.restart = 0;
 		struct rand rand;
 		rand_init(&rand, hash_mix(i, 45));
 		fill_counter(set, &target, &family, &rand);
