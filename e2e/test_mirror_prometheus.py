@@ -61,7 +61,7 @@ def federated(prometheus):
     return [item["metric"] for item in found if item["value"][1] == "7"]
 
 
-@pytest.mark.parametrize("kind", ["file", "http"])
+@pytest.mark.parametrize("kind", ["file", pytest.param("http", marks=pytest.mark.long)])
 def test_prometheus_discovers_mirrors_and_federates_through_them(
         tmp_path, trust, hub, remote, kind):
     discovery = (f"file_sd_configs: [{{files: ['{hub.file('prometheus.json')}']}}]"

@@ -175,10 +175,12 @@ def test_steps_wait_for_those_who_are_not_ready(tmp_path, service):
         said = world.rotate("switch", WAIT)
         assert "switched; next retire" in said
         said = world.rotate("retire", fails=True)
-        assert "not yet: west: its certificate does not descend from the new anchor" in said \
+        # Whoever is asked first and is not there yet: the hub or the cluster, or their old leaves.
+        assert "its certificate does not descend from the new anchor yet" in said \
             or "may be alive for another" in said
 
 
+@pytest.mark.long
 def test_a_cluster_that_is_left_out_comes_back_by_a_bundle(tmp_path, service):
     with Mesh(tmp_path, service, clusters=["east", "west"]) as world:
         # West is managed elsewhere, and cannot be reached while the others rotate.

@@ -116,7 +116,8 @@ def written_and_killed(kind, directory, data, *flags):
 
 
 COMPRESSION = pytest.mark.parametrize("flag", [
-    "--storage.tsdb.wal-compression", "--no-storage.tsdb.wal-compression"])
+    "--storage.tsdb.wal-compression",
+    pytest.param("--no-storage.tsdb.wal-compression", marks=pytest.mark.long)])
 
 
 @COMPRESSION
