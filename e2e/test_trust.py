@@ -85,3 +85,42 @@ def test_bundles_are_merged_shown_and_installed(tmp_path, trust):
 def test_what_is_no_anchor_is_no_bundle(trust):
     text, code = fails("trust", "bundle", trust.issuer("west") / "tls.crt")
     assert code == 2 and "is not a trust anchor" in text
+
+
+def test_an_anchor_s_key_is_encrypted_under_a_passphrase(tmp_path):
+    anchor, issuer = tmp_path / "anchor", tmp_path / "issuer"
+    secret = tmp_path / "secret"
+    secret.write_text("too short\n")
+    init = ["trust", "init", "--directory", anchor, "--passphrase-file", secret]
+    text, code = fails(*init)
+    assert code == 2 and "9 bytes, a passphrase 12 or more" in text and not anchor.exists()
+    secret.write_text("correct horse battery\nthis line is a remark\n")
+    mesh.atoll(*init)
+    assert "BEGIN ENCRYPTED PRIVATE KEY" in (anchor / "tls.key").read_text()
+    mesh.openssl("pkey", "-in", anchor / "tls.key", "-passin", f"file:{secret}", "-noout")
+    mesh.atoll("trust", "inspect", anchor)
+
+    make = ["trust", "issuer", "--anchor", anchor, "--cluster", "west", "--directory", issuer]
+    text, code = fails(*make)
+    assert code == 1 and "--passphrase-file" in text and not issuer.exists()
+    wrong = tmp_path / "wrong"
+    wrong.write_text("incorrect horse")
+    text, code = fails(*make, "--passphrase-file", wrong)
+    assert code == 1 and "not the private key's" in text
+    done = subprocess.run([peers.atoll(), *map(str, make), "--passphrase-file=-"],
+                          input="correct horse battery\n", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    mesh.atoll("trust", "rotate-issuer", "--anchor", anchor, "--issuer", issuer,
+               "--passphrase-file", secret)
+    mesh.atoll("trust", "revoke", "--signer", anchor, "--directory", tmp_path / "denied",
+               "--passphrase-file", secret, "--issuer-digest", "ab" * 32)
+
+    new = tmp_path / "new"
+    rotate = ["trust", "rotate-anchor", "--directory", new, "--passphrase-file", secret]
+    gone = "http://127.0.0.1:1"
+    mesh.atoll(*rotate, "begin", "--anchor", anchor, "--issuer", issuer, "--hub", gone,
+               "--without", gone)
+    mesh.atoll("trust", "rotate-anchor", "--directory", new, "publish")
+    text, code = fails("trust", "rotate-anchor", "--directory", new, "switch")
+    assert code == 1 and "needs its passphrase" in text
+    mesh.atoll(*rotate, "switch")

@@ -2,6 +2,7 @@
  * atoll trust: the anchor, issuers and leaves of a mesh, made and read on this machine.
  */
 #include "cmd/trust.h"
+#include "cmd/trust_passphrase.h"
 
 #include "io/file.h"
 #include "trust/authority.h"
@@ -34,18 +35,24 @@ static void tell(const char *what, const struct authority *authority, const char
 struct init_flags {
 	const char *directory;
 	const char *mesh_domain;
+	const char *passphrase_file;
 	int64_t lifetime_ms;
 };
 
 static int init_anchor(const struct init_flags *flags, struct err *err) {
 	struct authority *anchor = NULL;
+	AUTO(passphrase_deinit) struct passphrase passphrase = { 0 };
 	int rc = refuse_existing(flags->directory, err);
+	if (rc == 0) {
+		rc = passphrase_read(
+			flags->passphrase_file, PASSPHRASE_BYTES_MIN, &passphrase, err);
+	}
 	if (rc == 0) {
 		rc = authority_new_anchor(str_of(flags->mesh_domain), flags->lifetime_ms,
 			clock_system(), &anchor, err);
 	}
 	if (rc == 0) {
-		rc = authority_save(anchor, flags->directory, err);
+		rc = authority_lock(anchor, buf_str(&passphrase.text), flags->directory, err);
 	}
 	if (rc == 0) {
 		tell("trust anchor", anchor, flags->directory);
@@ -68,6 +75,8 @@ static const struct flag init_rows[] = {
 		"What the mesh is called; a cluster's trust domain is CLUSTER.DOMAIN."),
 	FLAG_DURATION_ROW(struct init_flags, lifetime_ms, "lifetime", "DURATION", "3650d",
 		"How long the anchor is valid."),
+	FLAG_TEXT_ROW(struct init_flags, passphrase_file, PASSPHRASE_FLAG, "FILE", NULL,
+		"Its first line encrypts the key; - is standard input. Default: not encrypted."),
 };
 
 const struct command trust_init_command = {
@@ -86,6 +95,7 @@ struct issuer_flags {
 	const char *anchor;
 	const char *cluster;
 	const char *directory;
+	const char *passphrase_file;
 	int64_t lifetime_ms;
 };
 
@@ -100,7 +110,7 @@ static int make_issuer(const struct issuer_flags *flags, struct err *err) {
 		rc = refuse_existing(flags->directory, err);
 	}
 	if (rc == 0) {
-		rc = authority_load(flags->anchor, &anchor, err);
+		rc = trust_unlock(flags->anchor, flags->passphrase_file, &anchor, err);
 	}
 	if (rc == 0) {
 		rc = authority_new_issuer(anchor, str_of(flags->cluster), flags->lifetime_ms,
@@ -133,6 +143,8 @@ static const struct flag issuer_rows[] = {
 		"Where tls.crt, tls.key and ca.crt of the issuer go."),
 	FLAG_DURATION_ROW(struct issuer_flags, lifetime_ms, "lifetime", "DURATION", "365d",
 		"How long the issuer is valid; never beyond the anchor."),
+	FLAG_TEXT_ROW(struct issuer_flags, passphrase_file, PASSPHRASE_FLAG, "FILE", NULL,
+		"Of the anchor's key, if that is encrypted; - is standard input."),
 };
 
 const struct command trust_issuer_command = {

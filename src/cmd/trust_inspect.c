@@ -68,7 +68,7 @@ static int inspect_directory(const char *directory, struct err *err) {
 	(void)printf("anchors %s\n", digest);
 	int64_t now_ms = clock_now_ms(clock_system());
 	struct authority *authority = NULL;
-	if (authority_load(directory, &authority, NULL) == 0) {
+	if (authority_load_certificate(directory, &authority, NULL) == 0) {
 		bool is_valid = authority_not_after_ms(authority) > now_ms;
 		authority_free(authority);
 		return is_valid ? 0 : err_set(err, ERR_DENIED, "%s has expired", directory);

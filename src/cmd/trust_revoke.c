@@ -2,6 +2,7 @@
  * atoll trust revoke: what is not believed any more before its certificate expires.
  */
 #include "cmd/trust.h"
+#include "cmd/trust_passphrase.h"
 
 #include "base/memory.h"
 #include "io/file.h"
@@ -13,6 +14,7 @@
 struct revoke_flags {
 	const char *signer;
 	const char *directory;
+	const char *passphrase_file;
 	struct flag_list identities;
 	struct flag_list serials;
 	struct flag_list issuers;
@@ -135,7 +137,7 @@ static int revoke(const struct revoke_flags *flags, struct err *err) {
 			"--directory is missing: the folder \"denied\" in the credentials of a hub "
 			"or gateway");
 	}
-	int rc = authority_load(flags->signer, &signer, err);
+	int rc = trust_unlock(flags->signer, flags->passphrase_file, &signer, err);
 	if (rc == 0) {
 		rc = credentials_load(flags->signer, &credentials, err);
 	}
@@ -171,6 +173,8 @@ static const struct flag revoke_rows[] = {
 	ROW(LIST, issuers, "issuer-digest", "SHA256", NULL,
 		"The issuer with this certificate, and its leaves, are not believed; only by the "
 		"anchor; may be repeated."),
+	ROW(TEXT, passphrase_file, PASSPHRASE_FLAG, "FILE", NULL,
+		"Of the signer's key, if that is encrypted; - is standard input."),
 	FLAG_BOOL_ROW(struct revoke_flags, forgive, "forgive",
 		"What is named is taken off the list instead."),
 };

@@ -3,6 +3,7 @@
  */
 #include "cmd/trust.h"
 #include "cmd/trust_members.h"
+#include "cmd/trust_passphrase.h"
 
 #include "io/file.h"
 #include "io/loop.h"
@@ -17,6 +18,7 @@
 struct anchor_flags {
 	const char *directory;
 	const char *anchor;
+	const char *passphrase_file;
 	struct flag_list issuers;
 	struct flag_list hubs;
 	struct flag_list without;
@@ -48,7 +50,8 @@ struct run {
 	const struct anchor_flags *flags;
 	enum verb verb;
 	struct rotation rotation;
-	struct arena arena; /* Of the members, as asked last. */
+	struct passphrase passphrase; /* Of the new anchor's key. */
+	struct arena arena;           /* Of the members, as asked last. */
 	struct rotation_member *members;
 	size_t count;
 };
@@ -80,6 +83,9 @@ static int check_flags(const struct anchor_flags *flags, enum verb verb, struct 
 	}
 	if (verb != VERB_SWITCH && flags->issuer_lifetime_ms) {
 		return err_set(err, ERR_INVAL, "--issuer-lifetime goes with switch");
+	}
+	if (flags->passphrase_file && !is_begin && verb != VERB_SWITCH) {
+		return err_set(err, ERR_INVAL, "--" PASSPHRASE_FLAG " goes with begin and switch");
 	}
 	if (flags->wait_ms && (is_begin || verb == VERB_PUBLISH)) {
 		return err_set(err, ERR_INVAL, "--wait goes with switch, retire and status");
@@ -221,6 +227,7 @@ static int begin(struct run *run, struct err *err) {
 	struct rotation_options options = {
 		.directory = flags->directory,
 		.old_directory = flags->anchor,
+		.passphrase = buf_str(&run->passphrase.text),
 		.lifetime_ms = flags->lifetime_ms,
 		.leaf_lifetime_ms = flags->leaf_lifetime_ms,
 	};
@@ -251,6 +258,7 @@ static int rotate(struct run *run, struct err *err) {
 	if (rc < 0) {
 		return rc;
 	}
+	run->rotation.passphrase = buf_str(&run->passphrase.text);
 	if (run->verb != VERB_PUBLISH || run->flags->without.count > 0) {
 		ask(run);
 	}
@@ -280,8 +288,13 @@ static int run_rotate(const void *config, char **args, size_t arg_count) {
 		rc = lock(&run, &fd, &err);
 	}
 	if (rc == 0) {
+		size_t least = run.verb == VERB_BEGIN ? PASSPHRASE_BYTES_MIN : 0;
+		rc = passphrase_read(run.flags->passphrase_file, least, &run.passphrase, &err);
+	}
+	if (rc == 0) {
 		rc = rotate(&run, &err);
 	}
+	passphrase_deinit(&run.passphrase);
 	if (rc == 0) {
 		tell(&run);
 	}
@@ -302,6 +315,8 @@ static const struct flag anchor_rows[] = {
 		"begin: a hub, which knows what its clusters believe; may be repeated."),
 	ROW(LIST, without, "without", "CLUSTER", NULL,
 		"From now on nobody waits for this cluster, or hub (its URL); may be repeated."),
+	ROW(TEXT, passphrase_file, PASSPHRASE_FLAG, "FILE", NULL,
+		"begin, switch: encrypts, or opens, the new anchor's key; - is standard input."),
 	ROW(DURATION, lifetime_ms, "lifetime", "DURATION", NULL,
 		"begin: how long the new anchor is valid. Default: 3650d."),
 	ROW(DURATION, leaf_lifetime_ms, "leaf-lifetime", "DURATION", NULL,

@@ -2,6 +2,7 @@
  * atoll trust rotate-issuer: another issuer in the place of a cluster's old one.
  */
 #include "cmd/trust.h"
+#include "cmd/trust_passphrase.h"
 
 #include "trust/authority.h"
 
@@ -11,13 +12,14 @@
 struct rotate_flags {
 	const char *anchor;
 	const char *issuer;
+	const char *passphrase_file;
 	int64_t lifetime_ms;
 };
 
 static int rotate_issuer(const struct rotate_flags *flags, struct err *err) {
 	struct authority *anchor = NULL;
 	struct authority *issuer = NULL;
-	int rc = authority_load(flags->anchor, &anchor, err);
+	int rc = trust_unlock(flags->anchor, flags->passphrase_file, &anchor, err);
 	if (rc == 0) {
 		rc = authority_new_successor(
 			anchor, flags->issuer, flags->lifetime_ms, clock_system(), &issuer, err);
@@ -50,6 +52,8 @@ static const struct flag rotate_rows[] = {
 		"The directory of the issuer to replace; the new one is for the same cluster."),
 	FLAG_DURATION_ROW(struct rotate_flags, lifetime_ms, "lifetime", "DURATION", "365d",
 		"How long the new issuer is valid; never beyond the anchor."),
+	FLAG_TEXT_ROW(struct rotate_flags, passphrase_file, PASSPHRASE_FLAG, "FILE", NULL,
+		"Of the anchor's key, if that is encrypted; - is standard input."),
 };
 
 const struct command trust_rotate_issuer_command = {

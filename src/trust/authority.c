@@ -390,7 +390,7 @@ int authority_sign(const struct authority *issuer, const struct leaf_request *re
 		credentials_deinit(&made);
 		return rc;
 	}
-	x509_format_key(key, &made.key);
+	x509_format_key(key, STR(""), &made.key);
 	buf_add_str(&made.anchors, buf_str(&issuer->anchors));
 	*out = made;
 	return 0;
@@ -417,32 +417,45 @@ static int classify(struct authority *authority, struct err *err) {
 	return 0;
 }
 
-static int read_authority(
-	const struct credentials *credentials, struct authority *authority, struct err *err) {
-	int rc = x509_parse_pem(buf_str(&credentials->chain), &authority->certificate, err);
-	if (rc < 0) {
-		return err_wrap(err, rc, "tls.crt");
-	}
-	rc = x509_parse_key(buf_str(&credentials->key), &authority->key, err);
+static int read_key(
+	struct authority *authority, struct str key, struct str passphrase, struct err *err) {
+	int rc = x509_parse_key(key, passphrase, &authority->key, err);
 	if (rc < 0) {
 		return err_wrap(err, rc, "tls.key");
 	}
 	if (X509_check_private_key(authority->certificate, authority->key) != 1) {
 		return x509_error(err, ERR_INVAL, "tls.key does not belong to tls.crt");
 	}
+	return 0;
+}
+
+/* 'passphrase' NULL: without the key. */
+static int read_authority(const struct credentials *credentials, const struct str *passphrase,
+	struct authority *authority, struct err *err) {
+	int rc = x509_parse_pem(buf_str(&credentials->chain), &authority->certificate, err);
+	if (rc < 0) {
+		return err_wrap(err, rc, "tls.crt");
+	}
+	if (passphrase) {
+		rc = read_key(authority, buf_str(&credentials->key), *passphrase, err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
 	x509_format_pem(authority->certificate, &authority->chain);
 	buf_add_str(&authority->anchors, buf_str(&credentials->anchors));
 	return classify(authority, err);
 }
 
-int authority_load(const char *directory, struct authority **out, struct err *err) {
+static int load(const char *directory, const struct str *passphrase, struct authority **out,
+	struct err *err) {
 	AUTO(credentials_deinit) struct credentials credentials = { 0 };
 	int rc = credentials_load(directory, &credentials, err);
 	if (rc < 0) {
 		return rc;
 	}
 	struct authority *authority = MEMORY_NEW(struct authority, 1);
-	rc = read_authority(&credentials, authority, err);
+	rc = read_authority(&credentials, passphrase, authority, err);
 	if (rc < 0) {
 		authority_free(authority);
 		return err_wrap(err, rc, "%s", directory);
@@ -451,12 +464,30 @@ int authority_load(const char *directory, struct authority **out, struct err *er
 	return 0;
 }
 
-int authority_save(const struct authority *authority, const char *directory, struct err *err) {
+int authority_unlock(
+	const char *directory, struct str passphrase, struct authority **out, struct err *err) {
+	return load(directory, &passphrase, out, err);
+}
+
+int authority_load(const char *directory, struct authority **out, struct err *err) {
+	return authority_unlock(directory, STR(""), out, err);
+}
+
+int authority_load_certificate(const char *directory, struct authority **out, struct err *err) {
+	return load(directory, NULL, out, err);
+}
+
+int authority_lock(const struct authority *authority, struct str passphrase, const char *directory,
+	struct err *err) {
 	AUTO(credentials_deinit) struct credentials credentials = { 0 };
 	buf_add_str(&credentials.chain, buf_str(&authority->chain));
 	buf_add_str(&credentials.anchors, buf_str(&authority->anchors));
-	x509_format_key(authority->key, &credentials.key);
+	x509_format_key(authority->key, passphrase, &credentials.key);
 	return credentials_save(directory, &credentials, err);
+}
+
+int authority_save(const struct authority *authority, const char *directory, struct err *err) {
+	return authority_lock(authority, STR(""), directory, err);
 }
 
 void authority_free(struct authority *authority) {

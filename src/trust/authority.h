@@ -83,9 +83,19 @@ MUST_USE int authority_new_successor(const struct authority *anchor, const char 
  * certificate do not belong together) or ERR_DENIED (not a certificate authority).
  */
 MUST_USE int authority_load(const char *directory, struct authority **out, struct err *err);
+/* As authority_load, of a key that may be encrypted. Also ERR_DENIED: the passphrase is missing or
+ * is not the key's. */
+MUST_USE int authority_unlock(
+	const char *directory, struct str passphrase, struct authority **out, struct err *err);
+/* As authority_load, without the key, which may be encrypted: it cannot sign. */
+MUST_USE int authority_load_certificate(
+	const char *directory, struct authority **out, struct err *err);
 /* Writes it to a directory of its own. */
 MUST_USE int authority_save(
 	const struct authority *authority, const char *directory, struct err *err);
+/* As authority_save; the key is encrypted unless the passphrase is empty. */
+MUST_USE int authority_lock(const struct authority *authority, struct str passphrase,
+	const char *directory, struct err *err);
 void authority_free(struct authority *authority);
 
 /* "atoll.internal" of an anchor, "frankfurt.atoll.internal" of an issuer; borrowed. */

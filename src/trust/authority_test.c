@@ -390,6 +390,42 @@ static void no_successor_in_another_mesh(void **state) {
 	authority_free(anchor);
 }
 
+static void an_encrypted_key_needs_its_passphrase(void **state) {
+	(void)state;
+	struct authority *anchor = make_anchor();
+	struct authority *read = NULL;
+	struct err err = { 0 };
+	const char *directory = path_of("locked");
+	assert_ok(authority_lock(anchor, STR("correct horse battery"), directory, &err), err);
+
+	assert_int_equal(authority_load(directory, &read, &err), ERR_DENIED);
+	assert_non_null(strstr(err.text, "needs its passphrase"));
+	assert_int_equal(
+		authority_unlock(directory, STR("wrong horse battery"), &read, &err), ERR_DENIED);
+	assert_non_null(strstr(err.text, "not the private key's"));
+	assert_null(read);
+
+	assert_ok(authority_unlock(directory, STR("correct horse battery"), &read, &err), err);
+	struct authority *issuer = make_issuer(read, "west");
+	authority_free(issuer);
+	authority_free(read);
+	authority_free(anchor);
+}
+
+static void an_authority_can_be_looked_at_without_its_passphrase(void **state) {
+	(void)state;
+	struct authority *anchor = make_anchor();
+	struct authority *read = NULL;
+	struct err err = { 0 };
+	const char *directory = path_of("locked");
+	assert_ok(authority_lock(anchor, STR("correct horse battery"), directory, &err), err);
+	assert_ok(authority_load_certificate(directory, &read, &err), err);
+	assert_str_equal(authority_domain(read), STR("mesh"));
+	assert_false(authority_is_issuer(read));
+	authority_free(read);
+	authority_free(anchor);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(a_signed_leaf_is_believed),
@@ -405,6 +441,8 @@ int main(void) {
 		IN_FOLDER(no_successor_under_an_anchor_that_is_not_believed),
 		IN_FOLDER(no_successor_in_another_mesh),
 		IN_FOLDER(a_key_of_another_certificate_is_found_out),
+		IN_FOLDER(an_encrypted_key_needs_its_passphrase),
+		IN_FOLDER(an_authority_can_be_looked_at_without_its_passphrase),
 		IN_FOLDER(replacing_credentials_leaves_no_old_ones),
 		IN_FOLDER(bundles_compare_by_digest_in_any_order),
 		IN_FOLDER(openssl_s_own_tool_verifies_our_chains),

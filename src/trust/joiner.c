@@ -79,7 +79,7 @@ static int take_answer(struct joiner *joiner, struct str body, struct err *err) 
 	if (rc < 0) {
 		return rc;
 	}
-	x509_format_key(joiner->key, &credentials.key);
+	x509_format_key(joiner->key, STR(""), &credentials.key);
 	return credentials_save(joiner->options.directory, &credentials, err);
 }
 

@@ -120,10 +120,10 @@ static int make_anchor(const struct rotation_options *options, const struct buf 
 		rc = authority_new_anchor(
 			str_of(mesh.text), options->lifetime_ms, clock, &anchor, err);
 		if (rc == 0) {
-			rc = authority_save(anchor, options->directory, err);
+			rc = authority_lock(anchor, options->passphrase, options->directory, err);
 		}
 	} else {
-		rc = authority_load(options->directory, &anchor, err);
+		rc = authority_unlock(options->directory, options->passphrase, &anchor, err);
 	}
 	if (rc >= 0 && (authority_is_issuer(anchor) ||
 			       !str_equal(authority_domain(anchor), str_of(mesh.text)))) {
@@ -348,7 +348,7 @@ int rotation_switch(struct rotation *rotation, const struct rotation_member *mem
 		rc = check_issuers(rotation, true, err);
 	}
 	if (rc == 0) {
-		rc = authority_load(rotation->directory, &anchor, err);
+		rc = authority_unlock(rotation->directory, rotation->passphrase, &anchor, err);
 	}
 	for (size_t i = 0; rc == 0 && i < rotation->issuers.count; i++) {
 		rc = switch_issuer(rotation, anchor, rotation->issuers.items[i], issuer_lifetime_ms,

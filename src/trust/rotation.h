@@ -53,6 +53,7 @@ struct rotation {
 	struct rotation_names issuers;
 	struct rotation_names hubs;
 	struct rotation_names left_out;
+	struct str passphrase; /* Of the new anchor's key, for rotation_switch; borrowed. */
 };
 
 struct rotation_options {
@@ -60,6 +61,7 @@ struct rotation_options {
 	const char *old_directory; /* The old one's; its key is not needed. */
 	struct rotation_names issuers;
 	struct rotation_names hubs;
+	struct str passphrase;    /* Of the new anchor's key; empty: it is not encrypted. */
 	int64_t lifetime_ms;      /* Of the new anchor; 0: ANCHOR_LIFETIME_MS. */
 	int64_t leaf_lifetime_ms; /* 0: LEAF_LIFETIME_MS. */
 };

@@ -6,9 +6,16 @@
 #include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+
+/* Guessing passphrases should cost somebody who has the file: what OWASP advised in 2023. */
+#define KEY_ITERATIONS 600000
+#define KEY_SALT_LEN 16
 
 void x509_release(X509 **certificate) {
 	X509_free(*certificate);
@@ -57,21 +64,40 @@ int x509_parse_pem(struct str pem, X509 **out, struct err *err) {
 	return 0;
 }
 
+struct asked {
+	struct str passphrase;
+	bool was_asked; /* So the key is encrypted. */
+};
+
 /* Never asks on the terminal. */
-static int no_password(char *buf, int size, int for_writing, void *context) {
-	(void)buf, (void)size, (void)for_writing, (void)context;
-	return -1;
+static int give_passphrase(char *buf, int size, int for_writing, void *context) {
+	(void)for_writing;
+	struct asked *asked = context;
+	asked->was_asked = true;
+	if (asked->passphrase.len == 0 || asked->passphrase.len > (size_t)size) {
+		return -1;
+	}
+	memcpy(buf, asked->passphrase.ptr, asked->passphrase.len);
+	return (int)asked->passphrase.len;
 }
 
-int x509_parse_key(struct str pem, EVP_PKEY **out, struct err *err) {
+int x509_parse_key(struct str pem, struct str passphrase, EVP_PKEY **out, struct err *err) {
+	struct asked asked = { .passphrase = passphrase };
 	BIO *bio = reader(pem);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &asked);
 	BIO_free(bio);
-	if (!key) {
-		return x509_error(err, ERR_INVAL, "private key in PEM");
+	if (key) {
+		*out = key;
+		return 0;
 	}
-	*out = key;
-	return 0;
+	if (asked.was_asked) {
+		ERR_clear_error();
+		return err_set(err, ERR_DENIED,
+			passphrase.len == 0
+				? "the private key is encrypted and needs its passphrase"
+				: "the passphrase is not the private key's, or the key is damaged");
+	}
+	return x509_error(err, ERR_INVAL, "private key in PEM");
 }
 
 static void drain(BIO *bio, struct buf *out) {
@@ -89,9 +115,27 @@ void x509_format_pem(X509 *certificate, struct buf *out) {
 	drain(bio, out);
 }
 
-void x509_format_key(EVP_PKEY *key, struct buf *out) {
+static void write_encrypted(BIO *bio, EVP_PKEY *key, struct str passphrase) {
+	unsigned char salt[KEY_SALT_LEN];
+	CHECK(RAND_bytes(salt, sizeof(salt)) == 1 && passphrase.len <= INT32_MAX);
+	X509_ALGOR *scheme = PKCS5_pbe2_set_iv(
+		EVP_aes_256_cbc(), KEY_ITERATIONS, salt, sizeof(salt), NULL, NID_hmacWithSHA256);
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
+	CHECK(scheme && info);
+	X509_SIG *sealed = PKCS8_set0_pbe(passphrase.ptr, (int)passphrase.len, info, scheme);
+	CHECK(sealed && PEM_write_bio_PKCS8(bio, sealed) == 1);
+	X509_SIG_free(sealed);
+	PKCS8_PRIV_KEY_INFO_free(info);
+}
+
+void x509_format_key(EVP_PKEY *key, struct str passphrase, struct buf *out) {
 	BIO *bio = BIO_new(BIO_s_secmem());
-	CHECK(bio && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1);
+	CHECK(bio);
+	if (passphrase.len > 0) {
+		write_encrypted(bio, key, passphrase);
+	} else {
+		CHECK(PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1);
+	}
 	drain(bio, out);
 }
 

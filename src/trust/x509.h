@@ -25,12 +25,18 @@ int x509_error(struct err *err, int code, const char *what);
 MUST_USE int x509_parse_der(struct str der, X509 **out, struct err *err);
 /* The first certificate of a PEM text. Returns 0 or ERR_INVAL. */
 MUST_USE int x509_parse_pem(struct str pem, X509 **out, struct err *err);
-/* A private key that needs no password. Returns 0 or ERR_INVAL. */
-MUST_USE int x509_parse_key(struct str pem, EVP_PKEY **out, struct err *err);
+/*
+ * A private key; 'passphrase' is not needed for one that is not encrypted. Returns 0, ERR_DENIED
+ * (encrypted, and the passphrase is missing or wrong) or ERR_INVAL.
+ */
+MUST_USE int x509_parse_key(struct str pem, struct str passphrase, EVP_PKEY **out, struct err *err);
 /* Appends as PEM. */
 void x509_format_pem(X509 *certificate, struct buf *out);
-/* Appends as unencrypted PKCS #8 PEM. */
-void x509_format_key(EVP_PKEY *key, struct buf *out);
+/*
+ * Appends as PKCS #8 PEM: with a passphrase encrypted by AES-256 under PBKDF2 (PBES2, RFC 8018),
+ * which takes a fraction of a second by intent.
+ */
+void x509_format_key(EVP_PKEY *key, struct str passphrase, struct buf *out);
 
 /* Milliseconds since 1970. */
 int64_t x509_not_before_ms(const X509 *certificate);
