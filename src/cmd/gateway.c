@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define HOST_MAX 256
+#define CONNECTIONS_MAX 65536
 
 struct gateway_flags {
 	const char *config_file;
@@ -24,6 +25,8 @@ struct gateway_flags {
 	const char *token_file;
 	const char *tls_directory;
 	const char *listen;
+	int64_t connections_max;
+	int64_t connections_per_peer_max;
 	const char *web_listen;
 	const char *log_level;
 };
@@ -42,6 +45,10 @@ static const struct flag rows[] = {
 		"Our credentials: tls.crt, tls.key, ca.crt; watched."),
 	ROW(TEXT, listen, "gateway.listen-address", "HOST:PORT", "0.0.0.0:4143",
 		"Where linked clusters come in, by mutual TLS."),
+	ROW(INT, connections_max, "gateway.max-connections", "N", "512",
+		"Peers' connections open at once; more wait in the kernel. 1 to 65536."),
+	ROW(INT, connections_per_peer_max, "gateway.max-connections-per-peer", "N", "64",
+		"Connections of one identity; more are refused. 1 to 65536."),
 	ROW(TEXT, web_listen, "web.listen-address", "HOST:PORT", "127.0.0.1:4191",
 		"Where /metrics, /-/healthy and /-/ready are served, without TLS."),
 	ROW(TEXT, log_level, "log.level", "LEVEL", "info", "debug, info, warn or error."),
@@ -103,6 +110,21 @@ static void on_denied(void *context) {
 	}
 }
 
+static int check_count(const char *flag, int64_t count, struct err *err) {
+	if (count < 1 || count > CONNECTIONS_MAX) {
+		return err_set(err, ERR_INVAL, "--%s: %lld is not within 1 and %d", flag,
+			(long long)count, CONNECTIONS_MAX);
+	}
+	return 0;
+}
+
+static int check_limits(const struct gateway_flags *flags, struct err *err) {
+	int rc = check_count("gateway.max-connections", flags->connections_max, err);
+	return rc < 0 ? rc
+		      : check_count("gateway.max-connections-per-peer",
+				flags->connections_per_peer_max, err);
+}
+
 static int open_gateway(struct gateway_process *process, struct err *err) {
 	const struct gateway_flags *flags = process->flags;
 	char host[HOST_MAX];
@@ -110,6 +132,10 @@ static int open_gateway(struct gateway_process *process, struct err *err) {
 	int rc = web_parse_address(flags->listen, host, sizeof(host), &port, err);
 	if (rc < 0) {
 		return err_wrap(err, rc, "--gateway.listen-address");
+	}
+	rc = check_limits(flags, err);
+	if (rc < 0) {
+		return rc;
 	}
 	const struct trust_identity_options identity = { .directory = flags->tls_directory,
 		.metrics = process->metrics,
@@ -125,6 +151,8 @@ static int open_gateway(struct gateway_process *process, struct err *err) {
 		.exports_directory = flags->exports_directory,
 		.host = host,
 		.port = port,
+		.connections_max = (size_t)flags->connections_max,
+		.connections_per_peer_max = (size_t)flags->connections_per_peer_max,
 		.tls = trust_identity_slot(process->identity),
 		.denied = trust_identity_denied(process->identity),
 		.identity = trust_identity_name(process->identity),

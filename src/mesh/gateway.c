@@ -26,7 +26,7 @@
 #define CATALOGUE_PATH STR("/atoll/v1/catalogue")
 #define DENIED_PATH STR("/atoll/v1/denied")
 /* So that one peer, whatever becomes of it, does not take all 512 connections there are. */
-#define CONNECTIONS_PER_PEER_MAX 64
+#define DEFAULT_CONNECTIONS_PER_PEER_MAX 64
 /* A request is a query: if it is not all here by then, it never will be. */
 #define READ_TIMEOUT_MS 60000
 
@@ -352,7 +352,10 @@ int gateway_open(struct loop *loop, const struct gateway_options *options, struc
 			.tls = &gateway->tls,
 			.handler = serve,
 			.context = gateway,
-			.connections_per_peer_max = CONNECTIONS_PER_PEER_MAX,
+			.connections_max = options->connections_max,
+			.connections_per_peer_max = options->connections_per_peer_max > 0
+							    ? options->connections_per_peer_max
+							    : DEFAULT_CONNECTIONS_PER_PEER_MAX,
 			.read_timeout_ms = READ_TIMEOUT_MS,
 			.metrics = options->metrics,
 			.on_refuse = on_refuse,

@@ -35,10 +35,12 @@ struct gateway_options {
 	/* Of further exports, one to a file; watched. NULL: none. */
 	const char *exports_directory;
 	const char *host;
-	uint16_t port;           /* 0: any. */
-	struct tls_slot *tls;    /* Who we are; borrowed. */
-	const char *identity;    /* Our name in 'tls'. */
-	struct deny_set *denied; /* Who is not believed any more; borrowed. NULL: nobody. */
+	uint16_t port;                   /* 0: any. */
+	size_t connections_max;          /* Open at once; more wait in the kernel. 0: 512. */
+	size_t connections_per_peer_max; /* Of one identity; more are refused. 0: 64. */
+	struct tls_slot *tls;            /* Who we are; borrowed. */
+	const char *identity;            /* Our name in 'tls'. */
+	struct deny_set *denied;         /* Who is not believed any more; borrowed. NULL: nobody. */
 	struct metric_registry *metrics;
 };
 
