@@ -170,3 +170,57 @@ def test_who_joined_keeps_its_certificate_valid(tmp_path):
                              what="renewed twice")
             assert f"peers believe {NAME}" in mesh.atoll("trust", "inspect", leaf)
             assert joined.stop() == 0
+
+
+@pytest.fixture(name="kept")
+def keep_joined(service, tmp_path):
+    """The directory of a process that joined and goes on asking."""
+    leaf = tmp_path / "leaf"
+    (tmp_path / "token").write_text(service.token())
+    argv = service.command(leaf, "--keep", "--identity", NAME, "--anchors", service.anchors,
+                           "--token-file", tmp_path / "token")
+    with peers.Program(tmp_path, "join", argv, ready=None) as joined:
+        peers.eventually(lambda: "joined" in joined.output())
+        yield leaf
+        assert joined.stop() == 0
+
+
+def digest(path):
+    return mesh.atoll("trust", "bundle", path).splitlines()[0]
+
+
+def test_another_anchor_reaches_who_joined(service, kept, tmp_path):
+    other = tmp_path / "other"
+    mesh.atoll("trust", "init", "--directory", other, "--mesh-domain", mesh.DOMAIN)
+    issuer = service.trust.issuer("west")
+    mesh.atoll("trust", "bundle", issuer, other, "--output", tmp_path / "both.crt")
+    assert digest(kept) != digest(tmp_path / "both.crt")
+    mesh.atoll("trust", "bundle", tmp_path / "both.crt", "--install", issuer)
+    peers.eventually(lambda: digest(kept) == digest(tmp_path / "both.crt"), what="both believed")
+    assert f"peers believe {NAME}" in mesh.atoll("trust", "inspect", kept)
+
+
+def test_deny_lists_go_both_ways_between_service_and_who_joined(service, kept):
+    issuer, bad = service.trust.issuer("west"), mesh.identity("bad", "west")
+    mesh.atoll("trust", "revoke", "--signer", issuer, "--directory", service.leaf / "denied",
+               "--identity", bad)
+
+    def lists(directory):
+        return {f.name: f.read_text() for f in (directory / "denied").glob("*.deny")}
+
+    peers.eventually(lambda: lists(kept) == lists(service.leaf) != {}, what="the list came")
+    mesh.atoll("trust", "revoke", "--signer", issuer, "--directory", kept / "denied",
+               "--identity", mesh.identity("worse", "west"))
+    peers.eventually(lambda: lists(kept) == lists(service.leaf), what="the list went")
+    assert "worse" in "".join(lists(service.leaf).values())
+
+
+def test_whom_the_service_believes_is_told_to_who_has_a_certificate(service):
+    status, text = service.post("/v1/denied", "")
+    assert status == 401 and "presents a certificate" in text
+    status, text = service.post("/v1/trust", "", "-G")
+    assert status == 401
+    flags = ["--cert", service.leaf / "tls.crt", "--key", service.leaf / "tls.key"]
+    assert service.post("/v1/denied", "no list", *flags)[0] == 400
+    status, text = service.post("/v1/trust", "", "-G", *flags)
+    assert status == 200 and text.startswith("anchors ")

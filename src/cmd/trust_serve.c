@@ -32,6 +32,13 @@ static void stop(void *loop) {
 	loop_stop(loop);
 }
 
+static void on_denied(void *context) {
+	struct trust_service *const *service = context;
+	if (*service) {
+		trust_service_denied_changed(*service);
+	}
+}
+
 static int open_service(struct loop *loop, const struct serve_flags *flags,
 	struct trust_identity *identity, struct metric_registry *metrics,
 	struct trust_service **out, struct err *err) {
@@ -47,6 +54,7 @@ static int open_service(struct loop *loop, const struct serve_flags *flags,
 		.host = host,
 		.port = port,
 		.tls = trust_identity_slot(identity),
+		.denied = trust_identity_denied(identity),
 		.lifetime_ms = flags->lifetime_ms,
 		.metrics = metrics,
 	};
@@ -63,8 +71,12 @@ static int serve(const struct serve_flags *flags, struct err *err) {
 	struct metric_registry *metrics = metric_registry_new();
 	struct trust_identity *identity = NULL;
 	struct trust_service *service = NULL;
-	const struct trust_identity_options options = { .directory = flags->tls_directory,
-		.metrics = metrics };
+	const struct trust_identity_options options = {
+		.directory = flags->tls_directory,
+		.metrics = metrics,
+		.on_denied = on_denied,
+		.context = &service,
+	};
 	int rc = trust_identity_open(loop, &options, &identity, err);
 	if (rc == 0) {
 		rc = open_service(loop, flags, identity, metrics, &service, err);

@@ -1,13 +1,10 @@
-#include "trust/joiner.h"
+#include "trust/joiner_internal.h"
 
 #include "base/check.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/rand.h"
-#include "io/fetch.h"
 #include "trust/authority.h"
 #include "trust/certificate.h"
-#include "trust/identity.h"
 #include "trust/request.h"
 #include "trust/verify.h"
 #include "trust/x509.h"
@@ -17,23 +14,10 @@
 #include <string.h>
 
 #define FETCH_TIMEOUT_MS 10000
-#define ANSWER_BYTES_MAX ((uint64_t)1024 * 1024)
-/* Looked at this often at least, so that a machine that slept or a moved wall clock is noticed. */
-#define LOOK_MS_MAX (INT64_C(60) * MS_PER_S)
+/* Certificates, or deny-lists. */
+#define ANSWER_BYTES_MAX ((uint64_t)DENY_SET_BYTES_MAX)
 #define RETRY_MS_MIN (INT64_C(5) * MS_PER_S)
 #define RETRY_MS_MAX (INT64_C(60) * MS_PER_S)
-
-struct joiner {
-	struct loop *loop;
-	struct joiner_options options;
-	struct buf authorization; /* Of a first certificate; empty: renews. */
-	char identity[IDENTITY_LEN_MAX + 1];
-	struct fetcher *fetcher;
-	struct fetch *fetch; /* NULL: none under way. */
-	EVP_PKEY *key;       /* Of the request under way. */
-	struct timer timer;
-	struct rand rand;
-};
 
 static const char *copy_text(const char *text) {
 	char *copy = text ? strdup(text) : NULL;
@@ -121,15 +105,17 @@ static int read_leaf(struct joiner *joiner, int64_t *due_ms, struct err *err) {
 
 static void wait_ms(struct joiner *joiner, int64_t ms) {
 	ms = ms < MS_PER_S ? MS_PER_S : ms;
-	loop_timer_after_ms(joiner->loop, &joiner->timer, ms < LOOK_MS_MAX ? ms : LOOK_MS_MAX);
+	loop_timer_after_ms(
+		joiner->loop, &joiner->timer, ms < JOINER_LOOK_MS ? ms : JOINER_LOOK_MS);
 }
 
 static void wait_for_retry(struct joiner *joiner) {
 	uint64_t spread = (uint64_t)(RETRY_MS_MAX - RETRY_MS_MIN);
-	wait_ms(joiner, RETRY_MS_MIN + (int64_t)rand_below(&joiner->rand, spread));
+	loop_timer_after_ms(joiner->loop, &joiner->timer,
+		RETRY_MS_MIN + (int64_t)rand_below(&joiner->rand, spread));
 }
 
-static void wait_for_renewal(struct joiner *joiner) {
+void joiner_wait(struct joiner *joiner) {
 	struct err err = { 0 };
 	int64_t due_ms = 0;
 	if (read_leaf(joiner, &due_ms, &err) < 0) {
@@ -168,32 +154,30 @@ static void on_done(struct fetch *fetch, const struct fetch_result *result) {
 		KV("directory", joiner->options.directory));
 	buf_reset(&joiner->authorization);
 	if (joiner->options.keeps) {
-		wait_for_renewal(joiner);
+		joiner_wait(joiner);
 	}
 	tell(joiner, NULL);
 }
 
-static void ask(struct joiner *joiner) {
+void joiner_fetch(struct joiner *joiner, const char *method, const char *path,
+	const char *const *headers, struct str body,
+	void (*done)(struct fetch *fetch, const struct fetch_result *result)) {
 	const struct joiner_options *options = &joiner->options;
 	bool is_first = joiner->authorization.len > 0;
-	const char *const headers[] = { "Content-Type: application/pkcs10",
-		is_first ? buf_text(&joiner->authorization) : NULL, NULL };
 	AUTO(buf_deinit) struct buf url = { 0 };
-	AUTO(buf_deinit) struct buf body = { 0 };
 	AUTO(buf_deinit) struct buf anchors = { 0 };
 	AUTO(buf_deinit) struct buf chain = { 0 };
 	AUTO(buf_deinit) struct buf key = { 0 };
-	buf_printf(&url, "%s/v1/%s", options->url, is_first ? "join" : "renew");
+	buf_printf(&url, "%s%s", options->url, path);
 	buf_printf(&anchors, "%s/ca.crt", options->directory);
 	buf_printf(&chain, "%s/tls.crt", options->directory);
 	buf_printf(&key, "%s/tls.key", options->directory);
-	request_make(str_of(joiner->identity), &joiner->key, &body);
 	joiner->fetch = fetch_start(joiner->fetcher,
 		&(struct fetch_request){
 			.url = buf_text(&url),
-			.method = "POST",
+			.method = method,
 			.headers = headers,
-			.body = buf_str(&body),
+			.body = body,
 			.timeout_ms = FETCH_TIMEOUT_MS,
 			.body_bytes_max = ANSWER_BYTES_MAX,
 			.ca_file = is_first ? options->anchors_file : buf_text(&anchors),
@@ -201,8 +185,18 @@ static void ask(struct joiner *joiner) {
 			.key_file = is_first ? NULL : buf_text(&key),
 			.server_name = options->server,
 			.context = joiner,
-			.on_done = on_done,
+			.on_done = done,
 		});
+}
+
+void joiner_renew(struct joiner *joiner) {
+	bool is_first = joiner->authorization.len > 0;
+	const char *const headers[] = { "Content-Type: application/pkcs10",
+		is_first ? buf_text(&joiner->authorization) : NULL, NULL };
+	AUTO(buf_deinit) struct buf body = { 0 };
+	request_make(str_of(joiner->identity), &joiner->key, &body);
+	joiner_fetch(joiner, "POST", is_first ? "/v1/join" : "/v1/renew", headers, buf_str(&body),
+		on_done);
 }
 
 static void on_timer(struct timer *timer) {
@@ -211,9 +205,9 @@ static void on_timer(struct timer *timer) {
 	int64_t due_ms = 0;
 	if (read_leaf(joiner, &due_ms, &err) == 0 &&
 		due_ms > clock_now_ms(loop_clock(joiner->loop))) {
-		wait_for_renewal(joiner);
+		joiner_look(joiner);
 	} else {
-		ask(joiner);
+		joiner_renew(joiner);
 	}
 }
 
@@ -251,15 +245,20 @@ int joiner_start(struct loop *loop, const struct joiner_options *options, struct
 	joiner->options.identity = copy_text(options->identity);
 	joiner->options.token = copy_text(options->token);
 	joiner->fetcher = fetcher_new(loop);
+	if (options->keeps) {
+		AUTO(buf_deinit) struct buf denied = { 0 };
+		buf_printf(&denied, "%s/denied", options->directory);
+		joiner->denied = deny_set_new(buf_text(&denied), loop_clock(loop));
+	}
 	int rc = prepare(joiner, err);
 	if (rc < 0) {
 		joiner_stop(joiner);
 		return rc;
 	}
 	if (joiner->authorization.len > 0 || !options->keeps) {
-		ask(joiner);
+		joiner_renew(joiner);
 	} else {
-		wait_for_renewal(joiner);
+		joiner_wait(joiner);
 	}
 	*out = joiner;
 	return 0;
@@ -275,6 +274,7 @@ void joiner_stop(struct joiner *joiner) {
 	fetcher_free(joiner->fetcher);
 	loop_timer_clear(joiner->loop, &joiner->timer);
 	EVP_PKEY_free(joiner->key);
+	deny_set_free(joiner->denied);
 	if (joiner->authorization.ptr) {
 		OPENSSL_cleanse(joiner->authorization.ptr, joiner->authorization.capacity);
 	}

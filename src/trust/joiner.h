@@ -2,15 +2,23 @@
  * The other side of an issuing service (trust/service.h): a process that has its certificates from
  * there. The first one for a join token, others by the current one, at two thirds of its lifetime.
  *
+ * One that keeps its certificates also looks, every few seconds, whom the service believes: when it
+ * has other anchors the certificates are renewed at once, and deny-lists go both ways, into the
+ * folder "denied" of the credentials, where the process that uses them watches.
+ *
  * Keys are made here and never leave. Owned by one loop.
  */
 #ifndef TRUST_JOINER_H
 #define TRUST_JOINER_H
 
 #include "base/err.h"
+#include "base/time.h"
 #include "io/loop.h"
 
 #include <stdbool.h>
+
+/* Between two looks; also how soon a machine that slept or a moved wall clock is noticed. */
+#define JOINER_LOOK_MS (INT64_C(5) * MS_PER_S)
 
 struct joiner;
 

@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "http/server.h"
 #include "trust/authority.h"
+#include "trust/certificate.h"
 #include "trust/identity.h"
 #include "trust/request.h"
 #include "trust/token.h"
@@ -22,6 +23,8 @@
 #define SLOTS 1024
 #define READ_TIMEOUT_MS 10000
 #define BEARER STR("Bearer ")
+/* Of a body: deny-lists, from who has a certificate; other requests have REQUEST_BYTES_MAX. */
+#define BODY_BYTES_MAX ((size_t)256 * 1024)
 
 struct slot {
 	double left;
@@ -34,17 +37,18 @@ struct trust_service {
 	char *token_directory;
 	int64_t lifetime_ms;
 	struct tls_options tls;
+	struct deny_set *denied;
 	struct http_server *server;
 	struct metric_family *outcomes;
 	uint64_t seed; /* So that nobody can choose whose slot to share. */
 	struct slot slots[SLOTS];
 };
 
-static void answer(struct trust_service *service, struct exchange *exchange, int status,
+static void refuse(struct trust_service *service, struct exchange *exchange, int status,
 	const char *outcome, const struct err *err) {
 	const char *const values[] = { outcome };
 	metric_inc(metric_child(service->outcomes, values));
-	log_info("certificate not signed", KV("peer", exchange_peer_address(exchange)),
+	log_info("request refused", KV("peer", exchange_peer_address(exchange)),
 		KV("reason", outcome), KV_ERR(err));
 	AUTO(buf_deinit) struct buf text = { 0 };
 	buf_printf(&text, "%s\n", err->text);
@@ -102,7 +106,7 @@ static void respond(
 	int rc = sign(service, wish, &chain, &err);
 	if (rc < 0) {
 		bool is_theirs = rc == ERR_DENIED || rc == ERR_INVAL;
-		answer(service, exchange, is_theirs ? 403 : 500, is_theirs ? "denied" : "failed",
+		refuse(service, exchange, is_theirs ? 403 : 500, is_theirs ? "denied" : "failed",
 			&err);
 		return;
 	}
@@ -122,19 +126,19 @@ static void join(
 	int rc = 0;
 	if (!str_starts(token, BEARER)) {
 		(void)err_set(&err, ERR_DENIED, "no token: send \"Authorization: Bearer TOKEN\"");
-		answer(service, exchange, 401, "token", &err);
+		refuse(service, exchange, 401, "token", &err);
 		return;
 	}
 	rc = token_redeem(service->token_directory, str_from(token, BEARER.len),
 		loop_clock(service->loop), identity, sizeof(identity), &err);
 	if (rc < 0) {
-		answer(service, exchange, 403, "token", &err);
+		refuse(service, exchange, 403, "token", &err);
 		return;
 	}
 	if (strcmp(identity, wish->identity) != 0) {
 		(void)err_set(&err, ERR_DENIED,
 			"the token is for another name than the request; it is used up");
-		answer(service, exchange, 403, "name", &err);
+		refuse(service, exchange, 403, "name", &err);
 		return;
 	}
 	respond(service, exchange, wish);
@@ -146,35 +150,113 @@ static void renew(
 	if (strcmp(exchange_identity(exchange), wish->identity) != 0) {
 		(void)err_set(&err, ERR_DENIED,
 			"a certificate is renewed by who presents the current one of that name");
-		answer(service, exchange, 403, "name", &err);
+		refuse(service, exchange, 403, "name", &err);
 		return;
 	}
 	respond(service, exchange, wish);
 }
 
-static void serve(void *context, struct exchange *exchange) {
-	struct trust_service *service = context;
+static void serve_trust(struct trust_service *service, struct exchange *exchange) {
+	AUTO(buf_deinit) struct buf text = { 0 };
+	struct authority *issuer = NULL;
+	struct err err = { 0 };
+	char digest[65];
+	int rc = authority_load_certificate(service->issuer_directory, &issuer, &err);
+	if (rc == 0) {
+		rc = certificates_digest(authority_anchors(issuer), digest, &err);
+	}
+	authority_free(issuer);
+	if (rc < 0) {
+		refuse(service, exchange, 500, "failed", &err);
+		return;
+	}
+	buf_printf(&text, "anchors %s\ndenied %016llx\n", digest,
+		(unsigned long long)deny_set_digest(service->denied));
+	exchange_respond_text(exchange, 200, buf_text(&text));
+}
+
+static void serve_denied(struct trust_service *service, struct exchange *exchange) {
+	AUTO(buf_deinit) struct buf lists = { 0 };
+	struct err err = { 0 };
+	int rc = deny_set_merge(service->denied, exchange_request(exchange)->body, &err);
+	if (rc == ERR_CORRUPT) {
+		refuse(service, exchange, 400, "request", &err);
+		return;
+	}
+	if (rc < 0) {
+		log_warn("deny-lists of a peer not all taken",
+			KV("peer", exchange_identity(exchange)), KV_ERR(&err));
+	}
+	deny_set_write(service->denied, &lists);
+	exchange_respond_buf(exchange, 200, STR("text/plain"), &lists);
+	trust_service_denied_changed(service);
+}
+
+/* Requests for certificates. */
+static void serve_signing(struct trust_service *service, struct exchange *exchange, bool is_join) {
 	const struct http_request *request = exchange_request(exchange);
 	AUTO(wish_deinit) struct wish wish = { 0 };
 	struct err err = { 0 };
-	bool is_join = str_equal(request->path, STR("/v1/join"));
-	if (!is_join && !str_equal(request->path, STR("/v1/renew"))) {
-		(void)err_set(&err, ERR_INVAL, "there are /v1/join and /v1/renew");
-		answer(service, exchange, 404, "path", &err);
-	} else if (!str_equal(request->method, STR("POST"))) {
-		(void)err_set(&err, ERR_INVAL, "use POST");
-		answer(service, exchange, 405, "path", &err);
-	} else if (!may_ask(service, exchange)) {
+	if (!may_ask(service, exchange)) {
 		(void)err_set(
 			&err, ERR_LIMIT, "too many requests from this address; wait a little");
-		answer(service, exchange, 429, "limit", &err);
+		refuse(service, exchange, 429, "limit", &err);
+	} else if (request->body.len > REQUEST_BYTES_MAX) {
+		(void)err_set(&err, ERR_LIMIT, "a request for a certificate has at most %d bytes",
+			(int)REQUEST_BYTES_MAX);
+		refuse(service, exchange, 413, "limit", &err);
 	} else if (request_parse(request->body, &wish.key, wish.identity, sizeof(wish.identity),
 			   &err) < 0) {
-		answer(service, exchange, 400, "request", &err);
+		refuse(service, exchange, 400, "request", &err);
 	} else if (is_join) {
 		join(service, exchange, &wish);
 	} else {
 		renew(service, exchange, &wish);
+	}
+}
+
+struct route {
+	struct str path;
+	struct str method;
+	bool is_for_peers; /* Only who presents a certificate. */
+	void (*serve)(struct trust_service *service, struct exchange *exchange);
+};
+
+static void serve_join(struct trust_service *service, struct exchange *exchange) {
+	serve_signing(service, exchange, true);
+}
+
+static void serve_renew(struct trust_service *service, struct exchange *exchange) {
+	serve_signing(service, exchange, false);
+}
+
+static const struct route routes[] = {
+	{ STR("/v1/join"), STR("POST"), false, serve_join },
+	{ STR("/v1/renew"), STR("POST"), false, serve_renew },
+	{ STR("/v1/trust"), STR("GET"), true, serve_trust },
+	{ STR("/v1/denied"), STR("POST"), true, serve_denied },
+};
+
+static void serve(void *context, struct exchange *exchange) {
+	struct trust_service *service = context;
+	const struct http_request *request = exchange_request(exchange);
+	struct err err = { 0 };
+	size_t i = 0;
+	while (i < ARRAY_COUNT(routes) && !str_equal(request->path, routes[i].path)) {
+		i++;
+	}
+	if (i == ARRAY_COUNT(routes)) {
+		(void)err_set(
+			&err, ERR_INVAL, "there are /v1/join, /v1/renew, /v1/trust and /v1/denied");
+		refuse(service, exchange, 404, "path", &err);
+	} else if (!str_equal(request->method, routes[i].method)) {
+		(void)err_set(&err, ERR_INVAL, "use %.*s", STR_ARG(routes[i].method));
+		refuse(service, exchange, 405, "path", &err);
+	} else if (routes[i].is_for_peers && !exchange_identity(exchange)[0]) {
+		(void)err_set(&err, ERR_DENIED, "this is for who presents a certificate");
+		refuse(service, exchange, 401, "name", &err);
+	} else {
+		routes[i].serve(service, exchange);
 	}
 }
 
@@ -190,6 +272,7 @@ static struct trust_service *make(struct loop *loop, const struct trust_service_
 	service->tls = (struct tls_options){
 		.slot = options->tls, .alpn = protocols, .admits_anonymous = true
 	};
+	service->denied = options->denied;
 	rand_secure(&service->seed, sizeof(service->seed));
 	service->outcomes =
 		metric_declare(options->metrics, METRIC_COUNTER, "atoll_trust_requests_total",
@@ -216,7 +299,7 @@ int trust_service_open(struct loop *loop, const struct trust_service_options *op
 		.tls = &service->tls,
 		.handler = serve,
 		.context = service,
-		.body_bytes_max = REQUEST_BYTES_MAX,
+		.body_bytes_max = BODY_BYTES_MAX,
 		.read_timeout_ms = READ_TIMEOUT_MS,
 		.idle_timeout_ms = READ_TIMEOUT_MS,
 		.metrics = options->metrics,
@@ -240,6 +323,14 @@ void trust_service_close(struct trust_service *service) {
 	free(service->issuer_directory);
 	free(service->token_directory);
 	free(service);
+}
+
+static bool is_denied(void *context, const struct tls_peer *peer, struct err *why) {
+	return deny_set_denies(context, peer->identity, peer->serial, peer->issuer_digest, why);
+}
+
+void trust_service_denied_changed(struct trust_service *service) {
+	http_server_cut(service->server, is_denied, service->denied);
 }
 
 uint16_t trust_service_port(const struct trust_service *service) {
