@@ -3,12 +3,14 @@
  * certificates, or plain HTTP/1.1 for the service itself. One thread, 127.0.0.1 only.
  *
  *   bench_gateway_load requests PORT CERTIFICATES COUNT CONNECTIONS PATH REQUESTS RATE
+ *     IN_FLIGHT
  *   bench_gateway_load handshakes PORT CERTIFICATES COUNT CONNECTIONS PATH REQUESTS
  *   bench_gateway_load idle PORT CERTIFICATES COUNT CONNECTIONS PATH
  *
  * CERTIFICATES has the folders 0 to COUNT - 1 with tls.crt and tls.key, taken in turn; with COUNT 0
  * requests go out as plain HTTP/1.1. 'requests' is an open loop: request n is due n / RATE
- * seconds after the start whatever has become of those before, and its latency counts from then.
+ * seconds after the start whatever has become of those before, and its latency counts from then;
+ * it waits for its turn while IN_FLIGHT are under way.
  * 'handshakes' does REQUESTS full ones, CONNECTIONS at once, each until the gateway's first byte of
  * HTTP/2, which comes when it has judged the certificate. 'idle' makes one request on each
  * connection, says "idle" and holds them until its standard input ends. The result is one line of
@@ -26,6 +28,7 @@
 #include <nghttp2/nghttp2.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +79,7 @@ struct load {
 	struct link *links;
 	uint64_t wanted;
 	double rate;
+	uint64_t in_flight_max;
 	int poll;
 	nghttp2_session_callbacks *callbacks;
 	int64_t began_ns;
@@ -269,6 +273,8 @@ static void start_session(struct link *link) {
 		      link->session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW) == 0);
 }
 
+static bool shake_hands(struct link *link);
+
 static void dial(struct link *link, size_t certificate) {
 	struct load *load = link->load;
 	struct sockaddr_in address = { .sin_family = AF_INET,
@@ -293,6 +299,7 @@ static void dial(struct link *link, size_t certificate) {
 	link->ssl = SSL_new(load->contexts[certificate % load->certificates]);
 	CHECK(link->ssl && SSL_set_fd(link->ssl, link->fd) == 1);
 	SSL_set_connect_state(link->ssl);
+	(void)shake_hands(link); /* Says hello. */
 }
 
 static void hang_up(struct link *link) {
@@ -452,6 +459,9 @@ static struct link *idle_link(struct load *load) {
 /* Sends request number load->sent. Returns false when that has to wait. */
 static bool send_next(struct load *load) {
 	int64_t due_ns = due_of(load, load->sent);
+	if (load->sent - load->done >= load->in_flight_max) {
+		return false;
+	}
 	if (load->certificates > 0) {
 		submit(&load->links[load->sent % load->link_count], due_ns);
 		return true;
@@ -592,16 +602,18 @@ static void load_init(struct load *load, char **argv) {
 
 int main(int argc, char **argv) {
 	struct load load = { 0 };
-	static const int arguments[] = { 9, 8, 7 };
+	static const int arguments[] = { 10, 8, 7 };
 	if (argc < 2 || !parse_mode(argv[1], &load.mode) || argc != arguments[load.mode]) {
 		die("usage", "see the head of gateway_load.c");
 	}
+	(void)signal(SIGPIPE, SIG_IGN);
 	load_init(&load, argv);
 	load.wanted = load.mode == MODE_IDLE ? load.link_count : number(argv[7]);
 	switch (load.mode) {
 	case MODE_REQUESTS:
 		load.rate = (double)number(argv[8]);
-		CHECK(load.rate > 0);
+		load.in_flight_max = number(argv[9]);
+		CHECK(load.rate > 0 && load.in_flight_max > 0);
 		run_requests(&load);
 		break;
 	case MODE_HANDSHAKES:
