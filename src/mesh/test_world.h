@@ -27,6 +27,7 @@
 
 struct world {
 	char folder[64];
+	struct clock *clock;
 	uint16_t links_port; /* Where gateways may dial. */
 	struct authority *anchor;
 	struct authority *issuers[2]; /* west, hub */
@@ -209,17 +210,17 @@ static inline void world_sign(struct world *world, const struct authority *issue
 	AUTO(credentials_deinit) struct credentials leaf = { 0 };
 	struct err err = { 0 };
 	const struct leaf_request request = { str_of(name), STR("atoll"), lifetime_ms };
-	assert_ok(authority_sign(issuer, &request, clock_system(), &leaf, &err), err);
+	assert_ok(authority_sign(issuer, &request, world->clock, &leaf, &err), err);
 	assert_ok(credentials_save(world_path(world, folder), &leaf, &err), err);
 }
 
 static inline void world_trust(struct world *world) {
 	static const char *const clusters[] = { "west", "hub" };
 	struct err err = { 0 };
-	assert_ok(authority_new_anchor(STR("mesh"), 0, clock_system(), &world->anchor, &err), err);
+	assert_ok(authority_new_anchor(STR("mesh"), 0, world->clock, &world->anchor, &err), err);
 	for (size_t i = 0; i < ARRAY_COUNT(clusters); i++) {
-		assert_ok(authority_new_issuer(world->anchor, str_of(clusters[i]), 0,
-				  clock_system(), &world->issuers[i], &err),
+		assert_ok(authority_new_issuer(world->anchor, str_of(clusters[i]), 0, world->clock,
+				  &world->issuers[i], &err),
 			err);
 	}
 	world_sign(world, world->issuers[0], "gateway", "gateway-tls", 0);
@@ -293,10 +294,10 @@ static inline void world_write_exports(struct world *world, const char *first, c
 	world_write(world, "gateway.yaml", buf_text(&text));
 }
 
-/* A gateway of cluster west that exports "prometheus", and a link to it. */
-static inline void world_init(struct world *world) {
+/* A gateway of cluster west that exports "prometheus", and a link to it; all by that clock. */
+static inline void world_init_at(struct world *world, struct clock *clock) {
 	struct err err = { 0 };
-	*world = (struct world){ 0 };
+	*world = (struct world){ .clock = clock };
 	log_set_level(LOG_ERROR);
 	(void)snprintf(world->folder, sizeof(world->folder), "/tmp/atoll-mesh-XXXXXX");
 	assert_non_null(mkdtemp(world->folder));
@@ -304,7 +305,7 @@ static inline void world_init(struct world *world) {
 	lock_init(&world->lock, LOCK_RANK_LEAF);
 	condition_init(&world->changed);
 	world->metrics = metric_registry_new();
-	world->loop = loop_new(clock_system());
+	world->loop = loop_new(clock);
 	world_trust(world);
 	world_serve(world);
 	world_write_exports(world, "prometheus", NULL);
@@ -313,6 +314,10 @@ static inline void world_init(struct world *world) {
 	world_write_link(world, "west", GATEWAY_IDENTITY, world->gateway_port);
 	world_open_links(world);
 	world->thread = thread_start(THREAD_LOOP, "loop", world_loop, world);
+}
+
+static inline void world_init(struct world *world) {
+	world_init_at(world, clock_system());
 }
 
 static inline void world_deinit(struct world *world) {
