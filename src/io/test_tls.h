@@ -118,8 +118,9 @@ static inline struct tls_identity *test_identity(const struct test_cert *leaf,
 	}
 	test_key_pem(leaf, &key);
 	test_cert_pem(anchor, &anchors);
-	assert_ok(tls_identity_new(buf_str(&chain), buf_str(&key), buf_str(&anchors), clock, verify,
-			  context, &identity, &err),
+	assert_ok(tls_identity_new(buf_str(&chain), buf_str(&key), buf_str(&anchors), clock,
+			  &(struct tls_rules){ .verify = verify, .context = context }, &identity,
+			  &err),
 		err);
 	return identity;
 }

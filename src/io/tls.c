@@ -146,17 +146,18 @@ static int configure(struct tls_identity *identity, struct err *err) {
 
 // NOLINTNEXTLINE(readability-function-size): three texts, who judges them by which clock
 int tls_identity_new(struct str chain_pem, struct str key_pem, struct str anchors_pem,
-	struct clock *clock, tls_verify_fn *verify, void *context, struct tls_identity **out,
+	struct clock *clock, const struct tls_rules *rules, struct tls_identity **out,
 	struct err *err) {
 	struct tls_identity *identity = MEMORY_NEW(struct tls_identity, 1);
 	atomic_init(&identity->refs, 1);
 	identity->clock = clock;
-	identity->verify = verify;
-	identity->verify_context = context;
+	identity->rules = rules ? *rules : (struct tls_rules){ 0 };
+	tls_verdicts_init(&identity->verdicts);
 	identity->chain_not_after_ms = INT64_MAX;
 	identity->bio = tls_session_bio_method();
 	identity->context = SSL_CTX_new(TLS_method());
-	CHECK(identity->bio && identity->context);
+	identity->sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+	CHECK(identity->bio && identity->context && identity->sha256);
 
 	int rc = configure(identity, err);
 	if (rc == 0) {
@@ -188,6 +189,8 @@ void tls_identity_unref(struct tls_identity *identity) {
 	}
 	SSL_CTX_free(identity->context);
 	BIO_meth_free(identity->bio);
+	EVP_MD_free(identity->sha256);
+	tls_verdicts_deinit(&identity->verdicts);
 	free(identity);
 }
 

@@ -28,19 +28,32 @@ struct tls_peer {
 /*
  * Judges a peer's chain after OpenSSL accepted it: 'chain_der' are the certificates, leaf first.
  * Writes the peer's name to 'identity' (of 'size' bytes). Returns 0, or ERR_DENIED with the reason.
+ * By these bytes alone: that they are good is remembered while they are within their time.
  */
 typedef int tls_verify_fn(void *context, const struct str *chain_der, size_t count,
 	bool peer_is_client, char *identity, size_t size, struct err *err);
+/*
+ * Judges what may change: asked at every handshake, when the chain has been found good. 'peer' has
+ * everything but the protocol. Returns 0, or ERR_DENIED with the reason.
+ */
+typedef int tls_admit_fn(void *context, const struct tls_peer *peer, struct err *err);
+
+/* The caller's own rules on top of OpenSSL's. Either may be NULL. */
+struct tls_rules {
+	tls_verify_fn *verify;
+	tls_admit_fn *admit;
+	void *context; /* Must outlive the identity. */
+};
 
 struct tls_identity;
 
 /*
- * Builds an identity from PEM text. 'verify' (may be NULL) and 'context' must outlive it.
+ * Builds an identity from PEM text. 'rules' (may be NULL: none) are copied.
  * Times are judged by 'clock', so that tests own expiry. Returns 0, ERR_INVAL (malformed, or key
  * and certificate do not belong together), ERR_IO.
  */
 MUST_USE int tls_identity_new(struct str chain_pem, struct str key_pem, struct str anchors_pem,
-	struct clock *clock, tls_verify_fn *verify, void *context, struct tls_identity **out,
+	struct clock *clock, const struct tls_rules *rules, struct tls_identity **out,
 	struct err *err);
 /* Another reference; the last unref frees. */
 struct tls_identity *tls_identity_ref(struct tls_identity *identity);

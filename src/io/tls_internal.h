@@ -5,6 +5,7 @@
 #define IO_TLS_INTERNAL_H
 
 #include "io/tls.h"
+#include "io/tls_verdicts.h"
 
 #include <openssl/ssl.h>
 #include <stdatomic.h>
@@ -14,8 +15,9 @@ struct tls_identity {
 	SSL_CTX *context;
 	BIO_METHOD *bio; /* Bytes in and out of a tls_session. */
 	struct clock *clock;
-	tls_verify_fn *verify;
-	void *verify_context;
+	EVP_MD *sha256;
+	struct tls_rules rules;
+	struct tls_verdicts verdicts;
 	int64_t not_after_ms;
 	int64_t chain_not_after_ms;
 };

@@ -263,9 +263,9 @@ static int judge(struct tls_session *session, STACK_OF(X509) * chain) {
 		CHECK(len > 0);
 		der[i] = (struct str){ (const char *)owned[i], (size_t)len };
 	}
-	if (identity->verify) {
-		rc = identity->verify(identity->verify_context, der, count, !session->is_client,
-			peer->identity, sizeof(peer->identity), session->err);
+	if (identity->rules.verify) {
+		rc = identity->rules.verify(identity->rules.context, der, count,
+			!session->is_client, peer->identity, sizeof(peer->identity), session->err);
 	} else {
 		describe(sk_X509_value(chain, 0), peer->identity, sizeof(peer->identity));
 	}
@@ -275,17 +275,25 @@ static int judge(struct tls_session *session, STACK_OF(X509) * chain) {
 	return rc;
 }
 
-static void note_expiry(struct tls_peer *peer, STACK_OF(X509) * chain) {
+/* Notes between which times the whole chain is valid; returns the first. */
+static int64_t note_times(struct tls_peer *peer, STACK_OF(X509) * chain) {
+	int64_t not_before_ms = INT64_MIN;
 	peer->chain_not_after_ms = INT64_MAX;
 	for (int i = 0; i < sk_X509_num(chain); i++) {
-		int64_t ms = tls_time_ms(X509_get0_notAfter(sk_X509_value(chain, i)));
+		const X509 *certificate = sk_X509_value(chain, i);
+		int64_t begin_ms = tls_time_ms(X509_get0_notBefore(certificate));
+		int64_t end_ms = tls_time_ms(X509_get0_notAfter(certificate));
 		if (i == 0) {
-			peer->not_after_ms = ms;
+			peer->not_after_ms = end_ms;
 		}
-		if (ms < peer->chain_not_after_ms) {
-			peer->chain_not_after_ms = ms;
+		if (begin_ms > not_before_ms) {
+			not_before_ms = begin_ms;
+		}
+		if (end_ms < peer->chain_not_after_ms) {
+			peer->chain_not_after_ms = end_ms;
 		}
 	}
+	return not_before_ms;
 }
 
 /* What a deny-list may name it by. */
@@ -304,9 +312,9 @@ static void note_names(struct tls_peer *peer, STACK_OF(X509) * chain) {
 	}
 }
 
-static int verify(struct tls_session *session, X509_STORE_CTX *store) {
+/* OpenSSL's verification, at 'now_ms' by our clock. */
+static int verify_chain(struct tls_session *session, X509_STORE_CTX *store, int64_t now_ms) {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
-	int64_t now_ms = clock_now_ms(session->identity->clock);
 	X509_VERIFY_PARAM_set_time(param, (time_t)(now_ms / MS_PER_S));
 	X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH_MAX);
 	if (X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT) != 1 ||
@@ -315,18 +323,64 @@ static int verify(struct tls_session *session, X509_STORE_CTX *store) {
 			1) {
 		return err_set(session->err, ERR_IO, "verification cannot be set up");
 	}
-	if (X509_verify_cert(store) != 1) {
-		return refuse_chain(session, store);
+	return X509_verify_cert(store) == 1 ? 0 : refuse_chain(session, store);
+}
+
+/* A digest of our role and all certificates that the peer sent, as they were sent. */
+static void digest_chain(
+	const struct tls_session *session, X509_STORE_CTX *store, unsigned char *out) {
+	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store); /* With the leaf. */
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	unsigned char role = session->is_client;
+	CHECK(digest && EVP_DigestInit_ex2(digest, session->identity->sha256, NULL) == 1);
+	CHECK(EVP_DigestUpdate(digest, &role, 1) == 1);
+	for (int i = 0; i < sk_X509_num(sent); i++) {
+		unsigned char *der = NULL;
+		int len = i2d_X509(sk_X509_value(sent, i), &der);
+		CHECK(len > 0); /* In DER, so it says itself where it ends. */
+		CHECK(EVP_DigestUpdate(digest, der, (size_t)len) == 1);
+		OPENSSL_free(der);
+	}
+	CHECK(EVP_DigestFinal_ex(digest, out, NULL) == 1);
+	EVP_MD_CTX_free(digest);
+}
+
+/* Whether the bytes that the peer sent are a good chain; fills in what they say of it. */
+static int learn_peer(struct tls_session *session, X509_STORE_CTX *store) {
+	struct tls_identity *identity = session->identity;
+	int64_t now_ms = clock_now_ms(identity->clock);
+	struct tls_verdict verdict;
+	digest_chain(session, store, verdict.digest);
+	if (tls_verdicts_find(&identity->verdicts, verdict.digest, now_ms, session->peer)) {
+		return 0;
+	}
+	int rc = verify_chain(session, store, now_ms);
+	if (rc < 0) {
+		return rc;
 	}
 	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
-	int rc = judge(session, chain);
+	rc = judge(session, chain);
+	if (rc < 0) {
+		return rc;
+	}
+	verdict.not_before_ms = note_times(session->peer, chain);
+	note_names(session->peer, chain);
+	verdict.peer = *session->peer;
+	tls_verdicts_keep(&identity->verdicts, &verdict);
+	return 0;
+}
+
+static int verify(struct tls_session *session, X509_STORE_CTX *store) {
+	const struct tls_rules *rules = &session->identity->rules;
+	int rc = learn_peer(session, store);
+	if (rc == 0 && rules->admit) {
+		rc = rules->admit(rules->context, session->peer, session->err);
+	}
 	const char *expected = session->options->expect_identity;
 	if (rc == 0 && expected && strcmp(expected, session->peer->identity) != 0) {
 		return err_set(session->err, ERR_DENIED, "peer is \"%s\", expected \"%s\"",
 			session->peer->identity, expected);
 	}
-	note_expiry(session->peer, chain);
-	note_names(session->peer, chain);
 	return rc;
 }
 

@@ -528,22 +528,22 @@ static void refuses_identities_that_do_not_fit_together(void **state) {
 	test_cert_pem(&world.root, &anchors);
 
 	assert_int_equal(tls_identity_new(buf_str(&chain), buf_str(&key), buf_str(&anchors),
-				 &world.clock, NULL, NULL, &identity, &err),
+				 &world.clock, NULL, &identity, &err),
 		ERR_INVAL);
 	assert_string_equal(
 		err.text, "private key does not belong to the certificate: key values mismatch");
 	assert_int_equal(tls_identity_new(STR("nothing"), buf_str(&key), buf_str(&anchors),
-				 &world.clock, NULL, NULL, &identity, &err),
+				 &world.clock, NULL, &identity, &err),
 		ERR_INVAL);
 	assert_string_equal(err.text, "certificate chain: no certificate in PEM form");
 	buf_reset(&key);
 	test_key_pem(&world.server_leaf, &key);
 	assert_int_equal(tls_identity_new(buf_str(&chain), STR("x"), buf_str(&anchors),
-				 &world.clock, NULL, NULL, &identity, &err),
+				 &world.clock, NULL, &identity, &err),
 		ERR_INVAL);
 	buf_add_text(&chain, "-----BEGIN CERTIFICATE-----\nZm9v\n-----END CERTIFICATE-----\n");
 	assert_int_equal(tls_identity_new(buf_str(&chain), buf_str(&key), buf_str(&anchors),
-				 &world.clock, NULL, NULL, &identity, &err),
+				 &world.clock, NULL, &identity, &err),
 		ERR_INVAL);
 	assert_string_equal(err.text, "certificate chain: certificate 2 is malformed");
 	assert_null(identity);

@@ -112,8 +112,9 @@ static int use(
 		rc = trust_facts_read(chain, anchors, &facts, err);
 	}
 	if (rc == 0) {
-		rc = tls_identity_new(chain, buf_str(&credentials->key), anchors, clock,
-			trust_verify, identity->denied, &presented, err);
+		const struct tls_rules rules = { trust_verify, trust_admit, identity->denied };
+		rc = tls_identity_new(
+			chain, buf_str(&credentials->key), anchors, clock, &rules, &presented, err);
 	}
 	if (rc < 0) {
 		return err_wrap(err, rc, "%s", identity->directory);

@@ -121,17 +121,9 @@ static int check_chain(
 	return 0;
 }
 
-static int check_denied(
-	struct deny_set *set, X509 *leaf, X509 *issuer, const char *name, struct err *err) {
-	char serial[SERIAL_LEN_MAX + 1];
-	char digest[65];
-	x509_serial(leaf, serial);
-	x509_digest(issuer, digest);
-	return deny_set_denies(set, name, serial, digest, err) ? ERR_DENIED : 0;
-}
-
 int trust_verify(void *context, const struct str *chain_der, size_t count, bool peer_is_client,
 	char *identity, size_t size, struct err *err) {
+	(void)context;
 	CHECK(identity && size > IDENTITY_LEN_MAX);
 	if (count < 2 || count > VERIFY_CHAIN_MAX) {
 		return err_set(err, ERR_DENIED,
@@ -145,13 +137,16 @@ int trust_verify(void *context, const struct str *chain_der, size_t count, bool 
 	}
 	char name[IDENTITY_LEN_MAX + 1];
 	int rc = check_chain(leaf, issuer, peer_is_client, name, sizeof(name), err);
-	if (rc == 0 && context) {
-		rc = check_denied(context, leaf, issuer, name, err);
-	}
 	if (rc == 0) {
 		memcpy(identity, name, strlen(name) + 1);
 	}
 	return rc;
+}
+
+int trust_admit(void *context, const struct tls_peer *peer, struct err *err) {
+	return deny_set_denies(context, peer->identity, peer->serial, peer->issuer_digest, err)
+		       ? ERR_DENIED
+		       : 0;
 }
 
 /* Everything OpenSSL needs to build and check one chain. */

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "io/tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,12 +24,15 @@
 #define VERIFY_LIFETIME_MAX_MS (INT64_C(25) * 3600 * MS_PER_S)
 
 /*
- * A tls_verify_fn (io/tls.h); 'context' is a deny_set (trust/deny.h) or NULL. 'chain_der' are the
- * certificates that OpenSSL built, leaf first, anchor last. Puts the leaf's one identity into
- * 'identity'. Returns 0, or ERR_DENIED with a sentence. Any thread.
+ * A tls_verify_fn (io/tls.h); 'context' is not used. 'chain_der' are the certificates that OpenSSL
+ * built, leaf first, anchor last. Puts the leaf's one identity into 'identity'. Returns 0, or
+ * ERR_DENIED with a sentence. Any thread.
  */
 MUST_USE int trust_verify(void *context, const struct str *chain_der, size_t count,
 	bool peer_is_client, char *identity, size_t size, struct err *err);
+
+/* A tls_admit_fn (io/tls.h): whether the deny_set (trust/deny.h) 'context' lets the peer be. */
+MUST_USE int trust_admit(void *context, const struct tls_peer *peer, struct err *err);
 
 /*
  * Judges a chain as a peer would, OpenSSL's checks first: at 'now_ms', against anchors. Writes the
