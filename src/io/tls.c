@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/thread.h"
 #include "io/tls_internal.h"
+#include "io/tls_library.h"
 
 #include <limits.h>
 #include <openssl/err.h>
@@ -79,6 +80,17 @@ static int add_anchor(struct tls_identity *identity, X509 *certificate, size_t i
 	return X509_STORE_add_cert(store, certificate) == 1;
 }
 
+/* The next one, whose key is of our library context; NULL at the end and when malformed. */
+static X509 *read_certificate(BIO *bio) {
+	X509 *certificate = X509_new_ex(tls_library(), NULL);
+	CHECK(certificate);
+	if (!PEM_read_bio_X509(bio, &certificate, no_password, NULL)) {
+		X509_free(certificate);
+		return NULL;
+	}
+	return certificate;
+}
+
 typedef int use_fn(struct tls_identity *identity, X509 *certificate, size_t index);
 
 /* Reads every certificate in 'pem' and gives it to 'use'. At least one must be there. */
@@ -90,7 +102,7 @@ static int read_certificates(struct tls_identity *identity, struct str pem, cons
 	int rc = 0;
 	X509 *certificate = NULL;
 	ERR_clear_error();
-	while (rc == 0 && (certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL))) {
+	while (rc == 0 && (certificate = read_certificate(bio))) {
 		if (!use(identity, certificate, count++)) {
 			rc = fail(err, ERR_INVAL, what);
 		}
@@ -155,8 +167,8 @@ int tls_identity_new(struct str chain_pem, struct str key_pem, struct str anchor
 	tls_verdicts_init(&identity->verdicts);
 	identity->chain_not_after_ms = INT64_MAX;
 	identity->bio = tls_session_bio_method();
-	identity->context = SSL_CTX_new(TLS_method());
-	identity->sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+	identity->context = SSL_CTX_new_ex(tls_library(), NULL, TLS_method());
+	identity->sha256 = EVP_MD_fetch(tls_library(), "SHA2-256", NULL);
 	CHECK(identity->bio && identity->context && identity->sha256);
 
 	int rc = configure(identity, err);
