@@ -208,6 +208,7 @@ static int open_admin(struct gateway_process *process, struct err *err) {
 		router_add(process->router, "GET", "/metrics", serve_metrics, process);
 		router_add(process->router, "GET", "/-/healthy", serve_healthy, process);
 		router_add(process->router, "GET", "/-/ready", serve_ready, process);
+		gateway_register_status(process->gateway, process->identity, process->router);
 		rc = add_api(process, host, err);
 	}
 	if (rc == 0) {

@@ -257,6 +257,7 @@ static int open_web(struct hub_process *process, struct err *err) {
 	if (process->mirrors) {
 		mirrors_register(process->mirrors, web_router(process->web));
 	}
+	links_register(process->links, process->identity, web_router(process->web));
 	router_add(web_router(process->web), "GET", "/api/v1/atoll/trust", serve_trust, process);
 	rc = web_listen(process->web, process->loop, err);
 	if (rc == 0) {

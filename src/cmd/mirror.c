@@ -175,6 +175,7 @@ static int open_web(struct mirror_process *process, struct err *err) {
 		router_add(router, "GET", "/-/healthy", serve_healthy, process);
 		router_add(router, "GET", "/-/ready", serve_ready, process);
 		router_add(router, "GET", "/api/v1/atoll/trust", serve_trust, process);
+		links_register(process->links, process->identity, router);
 		mirrors_register(process->mirrors, router);
 		rc = http_server_open(process->loop, &options, &process->server, err);
 	}

@@ -231,6 +231,16 @@ static void explain_anchors(X509 *at, X509_STORE_CTX *store, struct buf *out) {
 	}
 }
 
+/* When it is valid, and what our clock says. */
+static void explain_times(X509 *at, int64_t now_ms, struct buf *out) {
+	buf_add_text(out, "; it is valid from ");
+	time_format_rfc3339(tls_time_ms(X509_get0_notBefore(at)), out);
+	buf_add_text(out, " to ");
+	time_format_rfc3339(tls_time_ms(X509_get0_notAfter(at)), out);
+	buf_add_text(out, ", our clock says ");
+	time_format_rfc3339(now_ms / MS_PER_S * MS_PER_S, out);
+}
+
 static int refuse_chain(struct tls_session *session, X509_STORE_CTX *store) {
 	int code = X509_STORE_CTX_get_error(store);
 	X509 *at = X509_STORE_CTX_get_current_cert(store);
@@ -241,6 +251,9 @@ static int refuse_chain(struct tls_session *session, X509_STORE_CTX *store) {
 	AUTO(buf_deinit) struct buf anchors = { 0 };
 	if (at && leads_elsewhere(code)) {
 		explain_anchors(at, store, &anchors);
+	}
+	if (at && (code == X509_V_ERR_CERT_HAS_EXPIRED || code == X509_V_ERR_CERT_NOT_YET_VALID)) {
+		explain_times(at, clock_now_ms(session->identity->clock), &anchors);
 	}
 	ERR_clear_error();
 	return err_set(session->err, ERR_DENIED, "certificate of %s \"%s\" refused: %s%s",

@@ -47,6 +47,10 @@ void catalogue_format(const struct catalogue *catalogue, struct buf *out) {
 	json_key(&writer, STR("format"));
 	json_put_int(&writer, FORMAT_VERSION);
 	put_digest(&writer, "version", catalogue->version);
+	if (catalogue->time_ms > 0) {
+		json_key(&writer, STR("time_ms"));
+		json_put_int(&writer, catalogue->time_ms);
+	}
 	if (catalogue->is_heartbeat) {
 		json_key(&writer, STR("age_ms"));
 		json_put_int(&writer, catalogue->age_ms);
@@ -171,6 +175,10 @@ static int read_document(
 		return err_set(err, ERR_CORRUPT, "catalogue: no version");
 	}
 	const json_t *age = json_object_get(root, "age_ms");
+	const json_t *time = json_object_get(root, "time_ms");
+	if (json_is_integer(time) && json_integer_value(time) > 0) {
+		catalogue.time_ms = json_integer_value(time);
+	}
 	const json_t *exports = json_object_get(root, "exports");
 	if (json_is_array(exports)) {
 		int rc = read_entries(arena, exports, &catalogue, err);

@@ -35,6 +35,7 @@ struct catalogue {
 	uint64_t version;  /* Of all entries together. */
 	bool is_heartbeat; /* Then there are no entries: those of 'version' still hold. */
 	int64_t age_ms;    /* Heartbeats: since when. */
+	int64_t time_ms;   /* The gateway's clock when it was sent; 0: it does not tell. */
 	struct catalogue_entry *entries; /* By name. */
 	size_t count;
 	/* What the gateway believes; NULL: it does not tell, or this is a heartbeat. */

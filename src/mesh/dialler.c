@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "mesh/backoff.h"
+#include "mesh/failure.h"
 #include "mesh/renewal.h"
 
 #include <stdio.h>
@@ -58,6 +59,8 @@ struct dialled {
 	size_t tried;      /* Addresses tried since it last worked. */
 	bool is_removed;   /* Freed with its last connection. */
 	char last_error[512];
+	struct failures failures;
+	bool is_up; /* As the metric says. */
 };
 
 struct dialler {
@@ -74,8 +77,9 @@ static struct loop *loop_of(const struct dialled *hub) {
 	return hub->dialler->loop;
 }
 
-static void show_up(const struct dialled *hub, bool is_up) {
+static void show_up(struct dialled *hub, bool is_up) {
 	const char *const values[] = { hub->config->identity.ptr };
+	hub->is_up = is_up;
 	if (!hub->is_removed) {
 		metric_set(metric_child(hub->dialler->up, values), is_up);
 	}
@@ -95,6 +99,7 @@ static void free_hub(struct dialled *hub) {
 	loop_timer_clear(loop_of(hub), &hub->timer);
 	loop_timer_clear(loop_of(hub), &hub->renewal);
 	exports_unref(hub->exports);
+	failures_deinit(&hub->failures);
 	free(hub);
 }
 
@@ -106,6 +111,8 @@ static void free_if_gone(struct dialled *hub) {
 
 /* The newest connection is gone, or never came to be: another attempt, in a while. */
 static void go_down(struct dialled *hub, const struct err *reason) {
+	failures_note(&hub->failures, clock_now_ms(loop_clock(loop_of(hub))),
+		hub->config->addresses[hub->next_index].text.ptr, failure_stage_of(reason), reason);
 	show_up(hub, hub->first != NULL); /* A renewal that fails leaves the one before. */
 	if (strcmp(hub->last_error, reason->text) != 0) {
 		log_warn("hub not connected", KV("hub", hub->config->identity.ptr), KV_ERR(reason));
@@ -338,6 +345,7 @@ static void add_hub(
 	static const char *const protocols[] = { REVERSE_ALPN, NULL };
 	struct dialled *hub = MEMORY_NEW(struct dialled, 1);
 	hub->dialler = dialler;
+	hub->failures.max = FAILURES_OF_LINK_MAX;
 	hub->exports = exports_ref(exports);
 	hub->config = config;
 	hub->tls = (struct tls_options){
@@ -352,6 +360,36 @@ static void add_hub(
 	dialler->first = hub;
 	show_up(hub, false);
 	dial(hub);
+}
+
+static void write_hub(const struct dialled *hub, struct json_writer *writer) {
+	const struct hub_to_dial *config = hub->config;
+	json_begin_object(writer);
+	json_key(writer, STR("identity"));
+	json_put_str(writer, config->identity);
+	json_key(writer, STR("addresses"));
+	json_begin_array(writer);
+	for (size_t i = 0; i < config->address_count; i++) {
+		json_put_str(writer, config->addresses[i].text);
+	}
+	json_end_array(writer);
+	json_key(writer, STR("state"));
+	json_put_text(writer, hub->is_up ? "up" : "down");
+	json_key(writer, STR("last_error"));
+	json_put_text(writer, hub->last_error);
+	json_key(writer, STR("failures"));
+	failures_write(&hub->failures, writer);
+	json_end_object(writer);
+}
+
+void dialler_write(const struct dialler *dialler, struct json_writer *writer) {
+	json_begin_array(writer);
+	for (const struct dialled *hub = dialler->first; hub; hub = hub->next) {
+		if (!hub->is_removed) {
+			write_hub(hub, writer);
+		}
+	}
+	json_end_array(writer);
 }
 
 void dialler_use(struct dialler *dialler, struct exports *exports) {

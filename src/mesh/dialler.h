@@ -10,6 +10,7 @@
 #define MESH_DIALLER_H
 
 #include "base/metric.h"
+#include "codec/json_writer.h"
 #include "http/server.h"
 #include "io/tls.h"
 #include "mesh/exports.h"
@@ -29,6 +30,8 @@ struct dialler_options {
 struct dialler *dialler_new(struct loop *loop, const struct dialler_options *options);
 /* The server must have been closed before: it ends the connections. */
 void dialler_free(struct dialler *dialler);
+/* Writes them as an array: who, where, whether connected, and why not. */
+void dialler_write(const struct dialler *dialler, struct json_writer *writer);
 /* Dials these hubs, and no others any more; those that stay as they were notice nothing. */
 void dialler_use(struct dialler *dialler, struct exports *exports);
 

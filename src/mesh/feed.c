@@ -88,7 +88,9 @@ static struct catalogue select_entries(
 /* Sends a line. Returns false if the follower was cut off and is gone. */
 static bool send(struct follower *follower, const struct catalogue *catalogue) {
 	AUTO(buf_deinit) struct buf line = { 0 };
-	catalogue_format(catalogue, &line);
+	struct catalogue sent = *catalogue;
+	sent.time_ms = clock_now_ms(loop_clock(follower->feed->loop));
+	catalogue_format(&sent, &line);
 	if (exchange_write(follower->exchange, buf_str(&line)) <= UNREAD_BYTES_MAX) {
 		return true;
 	}
@@ -255,6 +257,7 @@ void feed_serve(struct feed *feed, struct exchange *exchange) {
 	struct catalogue catalogue =
 		select_entries(feed, str_of(exchange_identity(exchange)), exchange_arena(exchange));
 	AUTO(buf_deinit) struct buf line = { 0 };
+	catalogue.time_ms = clock_now_ms(loop_clock(feed->loop));
 	catalogue_format(&catalogue, &line);
 	exchange_respond(exchange, 200, CONTENT_TYPE, buf_str(&line));
 }

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "http/router.h"
 #include "http/server.h"
 #include "io/file.h"
 #include "io/watch.h"
@@ -12,7 +13,9 @@
 #include "mesh/export_api.h"
 #include "mesh/export_files.h"
 #include "mesh/exports.h"
+#include "mesh/failure.h"
 #include "mesh/feed.h"
+#include "mesh/link_report.h"
 #include "mesh/policy.h"
 #include "mesh/proxy.h"
 #include "mesh/refusal.h"
@@ -52,6 +55,8 @@ struct gateway {
 	struct feed *feed;
 	struct proxies proxies;
 	struct refusals refusals;
+	struct failures refused;          /* Peers. */
+	const struct trust_identity *own; /* For the status; NULL: not served. */
 	struct metric_family *denied;
 	struct metric *config_success;
 	struct metric *config_time;
@@ -178,6 +183,8 @@ static void serve(void *context, struct exchange *exchange) {
 static void on_refuse(void *context, const char *peer_address, const struct err *reason) {
 	struct gateway *gateway = context;
 	refusals_tell(&gateway->refusals, loop_now_ns(gateway->loop), peer_address, reason);
+	failures_note_refusal(
+		&gateway->refused, clock_now_ms(loop_clock(gateway->loop)), peer_address, reason);
 }
 
 static void use_exports(struct gateway *gateway, struct exports *exports) {
@@ -326,6 +333,7 @@ static struct gateway *make(struct loop *loop, const struct gateway_options *opt
 	if (gateway->deny_set) {
 		feed_tell_denied(gateway->feed, deny_set_digest(gateway->deny_set));
 	}
+	gateway->refused.max = FAILURES_OF_LISTENER_MAX;
 	gateway->proxies.loop = loop;
 	gateway->proxies.fetcher = fetcher_new(loop);
 	gateway->proxies.identity = gateway->identity;
@@ -406,6 +414,7 @@ void gateway_close(struct gateway *gateway) {
 	export_states_sweep(&gateway->states);
 	exports_unref(gateway->exports);
 	buf_deinit(&gateway->config);
+	failures_deinit(&gateway->refused);
 	free(gateway->exports_directory);
 	free(gateway->config_file);
 	free(gateway->identity);
@@ -427,6 +436,57 @@ void gateway_register_api(struct gateway *gateway, const char *token_file, struc
 		.context = gateway,
 	});
 	export_api_register(gateway->api, router);
+}
+
+static void put_export(struct json_writer *writer, const struct exported *exported) {
+	json_begin_object(writer);
+	json_key(writer, STR("name"));
+	json_put_str(writer, exported->name);
+	json_key(writer, STR("kind"));
+	json_put_str(writer, exported->kind);
+	json_key(writer, STR("url"));
+	json_put_str(writer, exported->url);
+	json_end_object(writer);
+}
+
+static void serve_status(void *context, struct exchange *exchange, struct str param) {
+	struct gateway *gateway = context;
+	struct buf body = { 0 };
+	struct json_writer writer;
+	(void)param;
+	json_writer_init(&writer, &body);
+	status_begin(&writer, gateway->own, loop_clock(gateway->loop));
+	json_key(&writer, STR("exports"));
+	json_begin_array(&writer);
+	for (size_t i = 0; i < gateway->exports->count; i++) {
+		put_export(&writer, &gateway->exports->items[i]);
+	}
+	json_end_array(&writer);
+	json_key(&writer, STR("hubs"));
+	dialler_write(gateway->dialler, &writer);
+	status_end(&writer);
+	exchange_respond_buf(exchange, 200, STR("application/json"), &body);
+}
+
+static void serve_refusals(void *context, struct exchange *exchange, struct str param) {
+	struct gateway *gateway = context;
+	struct buf body = { 0 };
+	struct json_writer writer;
+	(void)param;
+	json_writer_init(&writer, &body);
+	status_begin(&writer, gateway->own, loop_clock(gateway->loop));
+	json_key(&writer, STR("refusals"));
+	failures_write(&gateway->refused, &writer);
+	status_end(&writer);
+	exchange_respond_buf(exchange, 200, STR("application/json"), &body);
+}
+
+void gateway_register_status(
+	struct gateway *gateway, const struct trust_identity *identity, struct router *router) {
+	CHECK(!gateway->own);
+	gateway->own = identity;
+	router_add(router, "GET", "/atoll/v1/status", serve_status, gateway);
+	router_add(router, "GET", "/atoll/v1/refusals", serve_refusals, gateway);
 }
 
 uint16_t gateway_port(const struct gateway *gateway) {

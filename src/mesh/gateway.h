@@ -24,6 +24,7 @@
 #include "io/tls.h"
 #include "trust/bundle.h"
 #include "trust/deny.h"
+#include "trust/identity.h"
 
 #include <stdint.h>
 
@@ -58,6 +59,13 @@ void gateway_set_trust(struct gateway *gateway, const struct trust_facts *facts)
  * 'token_file' (read anew for each request). Only with an exports_directory, and once.
  */
 void gateway_register_api(struct gateway *gateway, const char *token_file, struct router *router);
+/*
+ * Adds GET /atoll/v1/status to a router: who we are and whom we believe, the clock, what is
+ * exported, the hubs that are dialled and why that failed; and GET /atoll/v1/refusals: the peers
+ * that were not let in last, and why. Once.
+ */
+void gateway_register_status(
+	struct gateway *gateway, const struct trust_identity *identity, struct router *router);
 /* Others than before are denied: their connections end, and peers are told. */
 void gateway_denied_changed(struct gateway *gateway);
 /* The port that is listened on. */

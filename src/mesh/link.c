@@ -31,6 +31,8 @@ void links_unref(struct links *links) {
 		return;
 	}
 	lock_deinit(&links->lock);
+	failures_deinit(&links->refused);
+	buf_deinit(&links->complaint_text);
 	free(links->directory);
 	free(links);
 }
@@ -61,6 +63,7 @@ static void add_metrics(struct link *link) {
 	link->sent_metric = child(links->sent, link);
 	link->up_metric = child(links->up, link);
 	link->rtt_metric = child(links->rtt, link);
+	link->skew_metric = child(links->skew, link);
 	link->expiry_metric = child(links->expiry, link);
 }
 
@@ -76,6 +79,7 @@ static void remove_metrics(struct link *link) {
 	metric_remove(links->sent, values);
 	metric_remove(links->up, values);
 	metric_remove(links->rtt, values);
+	metric_remove(links->skew, values);
 	metric_remove(links->expiry, values);
 	for (size_t i = 0; i < ARRAY_COUNT(outcomes); i++) {
 		const char *const pair[] = { link->config.cluster.ptr, outcomes[i] };
@@ -85,6 +89,7 @@ static void remove_metrics(struct link *link) {
 	link->sent_metric = NULL;
 	link->up_metric = NULL;
 	link->rtt_metric = NULL;
+	link->skew_metric = NULL;
 	link->expiry_metric = NULL;
 }
 
@@ -130,6 +135,7 @@ static void add(struct links *links, const char *file, uint64_t hash, struct are
 	link->config = *config;
 	link->active_max = LINK_CALLS_MAX;
 	link->streams_max = LINK_STREAMS_MAX;
+	link->failures.max = FAILURES_OF_LINK_MAX;
 	add_metrics(link);
 	insert(links, link);
 	log_info("link added", KV("cluster", link->config.cluster.ptr),
@@ -227,6 +233,8 @@ static void complain(struct links *links, const struct buf *complaints) {
 		log_error("link files not used", KV_STR("err", buf_str(complaints)));
 	}
 	links->complaints = hash;
+	buf_reset(&links->complaint_text);
+	buf_add_str(&links->complaint_text, buf_str(complaints));
 }
 
 static void look(struct links *links) {
@@ -293,6 +301,8 @@ static void declare_metrics(struct links *links, struct metric_registry *metrics
 		"Whether a link is connected and its catalogue is followed.", labels);
 	links->rtt = metric_declare(metrics, METRIC_GAUGE, "atoll_link_rtt_seconds",
 		"Round trip of the last keep-alive over a link.", labels);
+	links->skew = metric_declare(metrics, METRIC_GAUGE, "atoll_link_clock_skew_seconds",
+		"The gateway's clock less ours, to within a round trip.", labels);
 	links->expiry = metric_declare(metrics, METRIC_GAUGE,
 		"atoll_link_peer_certificate_not_after_seconds",
 		"When the certificate that the gateway presented expires, in seconds since 1970.",
@@ -320,6 +330,7 @@ int links_new(struct loop *loop, const struct links_options *options, struct lin
 	links->denied = options->denied;
 	links->timer.run = on_tick;
 	links->denied_timer.run = on_denied_timer;
+	links->refused.max = FAILURES_OF_LISTENER_MAX;
 	declare_metrics(links, options->metrics);
 	look(links);
 	links->on_change = options->on_change;
@@ -382,6 +393,8 @@ static void fill(const struct link *link, int64_t now_ns, int64_t own_not_after_
 		.cert_not_after_ms = link->cert_not_after_ms,
 		.own_cert_not_after_ms = own_not_after_ms,
 		.rtt_ns = link->rtt_ns,
+		.skew_ms = link->skew_ms,
+		.has_skew = link->has_skew,
 		.received_bytes = link->received_bytes,
 		.sent_bytes = link->sent_bytes,
 		.catalogue_age_ms = -1,

@@ -21,11 +21,13 @@
 #include "io/tls.h"
 #include "trust/bundle.h"
 #include "trust/deny.h"
+#include "trust/identity.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 
 struct links;
+struct router;
 
 enum link_state {
 	LINK_CONNECTING,
@@ -52,6 +54,8 @@ struct link_status {
 	int64_t cert_not_after_ms; /* The gateway's certificate. */
 	int64_t own_cert_not_after_ms;
 	int64_t rtt_ns;
+	int64_t skew_ms;         /* The gateway's clock less ours, to within a round trip. */
+	bool has_skew;           /* It is known. */
 	uint64_t received_bytes; /* On the wire, TLS included, all connections of this link so far.
 				  */
 	uint64_t sent_bytes;
@@ -95,6 +99,14 @@ uint16_t links_port(const struct links *links);
 void links_denied_changed(struct links *links);
 /* On the loop: dials at once what is down (our certificates changed). */
 void links_retry(struct links *links);
+
+/*
+ * On the loop, once: adds GET /atoll/v1/links to a router: every link with its state, its clock,
+ * its exports and why it failed last, who we are and whom we believe, and the gateways that dialled
+ * and were refused.
+ */
+void links_register(
+	struct links *links, const struct trust_identity *identity, struct router *router);
 
 /* Any thread: all links, sorted by cluster, in 'arena'. */
 void links_snapshot(

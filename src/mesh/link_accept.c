@@ -24,6 +24,8 @@ static void on_refuse(
 	struct listener *listener, const char *peer_address, const struct err *reason) {
 	struct links *links = listener_context(listener);
 	refusals_tell(&links->refusals, loop_now_ns(links->loop), peer_address, reason);
+	failures_note_refusal(
+		&links->refused, clock_now_ms(loop_clock(links->loop)), peer_address, reason);
 }
 
 static void on_accept(struct listener *listener, struct stream *stream) {

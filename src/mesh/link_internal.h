@@ -14,6 +14,7 @@
 #include "http/session.h"
 #include "io/stream.h"
 #include "mesh/backoff.h"
+#include "mesh/failure.h"
 #include "mesh/link.h"
 #include "mesh/link_file.h"
 #include "mesh/refusal.h"
@@ -70,8 +71,9 @@ struct link {
 	int64_t lines_since_ns; /* The catalogue's lines of the time since then. */
 	unsigned line_count;
 	struct err failure; /* Why we ended the session; code 0: somebody else did. */
-	size_t next_index;  /* The address to try next. */
-	size_t tried;       /* Addresses tried since it last worked. */
+	struct failures failures;
+	size_t next_index; /* The address to try next. */
+	size_t tried;      /* Addresses tried since it last worked. */
 	struct backoff backoff;
 	struct link_peer peer;     /* Of the session. */
 	struct link_peer old_peer; /* Of the old session. */
@@ -102,6 +104,8 @@ struct link {
 	enum link_state state;
 	int64_t since_ms;
 	int64_t rtt_ns;
+	int64_t skew_ms; /* The gateway's clock less ours, by its last line. */
+	bool has_skew;
 	int64_t confirmed_ns; /* When the catalogue last was; 0: never. */
 	int64_t cert_not_after_ms;
 	uint64_t received_bytes;
@@ -119,6 +123,7 @@ struct link {
 	struct metric *sent_metric;
 	struct metric *up_metric;
 	struct metric *rtt_metric;
+	struct metric *skew_metric;
 	struct metric *expiry_metric;
 };
 
@@ -134,15 +139,19 @@ struct links {
 	struct listener *listener; /* For gateways that dial; NULL: none. */
 	struct tls_options tls;    /* Its own. */
 	struct refusals refusals;
-	struct timer timer; /* Counts bytes and looks into the directory. */
+	struct failures refused;          /* Gateways that dialled. */
+	const struct trust_identity *own; /* For the report; NULL: not served. */
+	struct timer timer;               /* Counts bytes and looks into the directory. */
 	struct timer denied_timer;
 	struct rand rand;
 	bool is_closed;
 	uint64_t complaints; /* Hash of what was wrong with the files when last said. */
+	struct buf complaint_text;
 	struct metric_family *received;
 	struct metric_family *sent;
 	struct metric_family *up;
 	struct metric_family *rtt;
+	struct metric_family *skew;
 	struct metric_family *expiry;
 	struct metric_family *requests;
 	struct lock lock;

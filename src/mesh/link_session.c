@@ -82,6 +82,7 @@ void link_free(struct link *link) {
 	loop_timer_clear(loop_of(link), &link->renewal);
 	buf_deinit(&link->line);
 	buf_deinit(&link->denied.answer);
+	failures_deinit(&link->failures);
 	arena_deinit(&link->exports_arena);
 	arena_deinit(&link->arena);
 	free(link->file);
@@ -109,11 +110,13 @@ static void dial_later(struct link *link, const struct err *reason) {
 }
 
 /* The connection is gone, or never came to be. */
-static void go_down(struct link *link, const struct err *reason) {
+static void go_down(struct link *link, enum failure_stage stage, const struct err *reason) {
 	if (link->is_removed) {
 		free_if_gone(link);
 		return;
 	}
+	failures_note(&link->failures, clock_now_ms(loop_clock(loop_of(link))),
+		link_address_text(link), stage, reason);
 	bool was_up = link->state == LINK_UP;
 	bool is_news = was_up || strcmp(link->last_error, reason->text) != 0;
 	if (is_news) {
@@ -151,6 +154,7 @@ static void on_session_close(struct http_session *session, const struct err *rea
 		forget_session(link, session);
 		return;
 	}
+	enum failure_stage stage = link->is_ready ? STAGE_SESSION : STAGE_CATALOGUE;
 	link->session = NULL;
 	link->is_ready = false;
 	link->catalogue_call = NULL;
@@ -163,7 +167,7 @@ static void on_session_close(struct http_session *session, const struct err *rea
 	} else {
 		(void)err_set(&err, ERR_CLOSED, "the gateway closed the connection");
 	}
-	go_down(link, &err);
+	go_down(link, stage, &err);
 }
 
 static void on_rtt(struct http_session *session, int64_t rtt_ns) {
@@ -233,6 +237,20 @@ static int count_line(struct link *link, struct err *err) {
 	return 0;
 }
 
+/* A line has taken half of a round trip to come here. */
+static void take_time(struct link *link, int64_t time_ms) {
+	if (time_ms <= 0) {
+		return;
+	}
+	int64_t skew_ms =
+		time_ms + link->rtt_ns / 2 / NS_PER_MS - clock_now_ms(loop_clock(loop_of(link)));
+	lock_take(&link->links->lock);
+	link->skew_ms = skew_ms;
+	link->has_skew = true;
+	lock_drop(&link->links->lock);
+	set_gauge(link->skew_metric, (double)skew_ms / (double)MS_PER_S);
+}
+
 static void take_document(struct link *link, struct str line) {
 	AUTO(arena_deinit) struct arena arena = { 0 };
 	struct catalogue catalogue;
@@ -245,6 +263,7 @@ static void take_document(struct link *link, struct str line) {
 	lock_take(&link->links->lock);
 	link->confirmed_ns = loop_now_ns(loop_of(link));
 	lock_drop(&link->links->lock);
+	take_time(link, catalogue.time_ms);
 	if (catalogue.is_heartbeat) {
 		return;
 	}
@@ -385,7 +404,7 @@ static void on_stream_close(struct stream *stream, const struct err *reason) {
 	} else {
 		(void)err_set(&err, ERR_CLOSED, "the connection was closed");
 	}
-	go_down(link, &err);
+	go_down(link, failure_stage_of(&err), &err);
 }
 
 static const struct stream_ops dial_ops = {
