@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "base/thread.h"
+#include "io/tls.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -157,6 +158,7 @@ static bool is_special(const char *word) {
 
 int main(int argc, char **argv) {
 	limit_heaps();
+	tls_reuse_memory();
 	thread_set_role(THREAD_MAIN, "main");
 	if (argc < 2) {
 		struct buf text = { 0 };

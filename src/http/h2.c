@@ -1,9 +1,30 @@
 #include "http/h2.h"
 
 #include "base/check.h"
+#include "base/reuse.h"
 
 /* One write to the stream: a few frames together, so that small ones do not each cost a call. */
 #define WRITE_BYTES ((size_t)64 * 1024)
+
+static void *allocate(size_t size, void *unused) {
+	(void)unused;
+	return reuse_alloc(size);
+}
+
+static void *allocate_zeroed(size_t count, size_t size, void *unused) {
+	(void)unused;
+	return reuse_alloc_zeroed(count, size);
+}
+
+static void *resize(void *block, size_t size, void *unused) {
+	(void)unused;
+	return reuse_resize(block, size);
+}
+
+static void give_back(void *block, void *unused) {
+	(void)unused;
+	reuse_free(block);
+}
 
 static nghttp2_option *make_option(const struct h2_options *options) {
 	nghttp2_option *option = NULL;
@@ -28,13 +49,14 @@ void h2_init(struct h2 *h2, struct stream *stream, const struct h2_options *opti
 		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
 	};
 	nghttp2_option *option = make_option(options);
+	nghttp2_mem memory = { NULL, allocate, give_back, allocate_zeroed, resize };
 
 	*h2 = (struct h2){ .stream = stream, .is_server = options->is_server };
 	flood_init(&h2->flood_guard, loop_now_ns(stream_loop(stream)));
-	int rc = options->is_server ? nghttp2_session_server_new2(&h2->session, options->callbacks,
-					      options->context, option)
-				    : nghttp2_session_client_new2(&h2->session, options->callbacks,
-					      options->context, option);
+	int rc = options->is_server ? nghttp2_session_server_new3(&h2->session, options->callbacks,
+					      options->context, option, &memory)
+				    : nghttp2_session_client_new3(&h2->session, options->callbacks,
+					      options->context, option, &memory);
 	nghttp2_option_del(option);
 	CHECK(rc == 0);
 	/* A client offers no streams to be opened towards it; a server says nothing about push. */

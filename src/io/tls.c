@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/reuse.h"
 #include "base/thread.h"
 #include "io/tls_internal.h"
 #include "io/tls_library.h"
@@ -22,6 +23,25 @@ struct tls_slot {
 	struct lock lock;
 	struct tls_identity *identity GUARDED;
 };
+
+static void *allocate(size_t size, const char *file, int line) {
+	(void)file, (void)line;
+	return reuse_alloc(size);
+}
+
+static void *resize(void *block, size_t size, const char *file, int line) {
+	(void)file, (void)line;
+	return reuse_resize(block, size);
+}
+
+static void give_back(void *block, const char *file, int line) {
+	(void)file, (void)line;
+	reuse_free(block);
+}
+
+void tls_reuse_memory(void) {
+	CHECK(CRYPTO_set_mem_functions(allocate, resize, give_back) == 1);
+}
 
 static int fail(struct err *err, int code, const char *what) {
 	unsigned long error = ERR_peek_error();

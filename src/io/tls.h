@@ -45,6 +45,10 @@ struct tls_rules {
 	void *context; /* Must outlive the identity. */
 };
 
+/* OpenSSL takes its memory from base/reuse.h from now on. Before anything else of OpenSSL's, as the
+ * process begins. */
+void tls_reuse_memory(void);
+
 struct tls_identity;
 
 /*

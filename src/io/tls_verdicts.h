@@ -33,7 +33,9 @@ struct tls_verdicts {
 	uint8_t next[TLS_VERDICT_PLACES] GUARDED; /* Whose turn it is to give way. */
 };
 
+/* None are known. */
 void tls_verdicts_init(struct tls_verdicts *verdicts);
+/* Nobody may use them any more. */
 void tls_verdicts_deinit(struct tls_verdicts *verdicts);
 /*
  * Looks for a chain all of whose certificates are valid at 'now_ms'. Returns whether it is known,
