@@ -3,9 +3,6 @@
 #include "base/check.h"
 #include "base/reuse.h"
 
-/* One write to the stream: a few frames together, so that small ones do not each cost a call. */
-#define WRITE_BYTES ((size_t)64 * 1024)
-
 static void *allocate(size_t size, void *unused) {
 	(void)unused;
 	return reuse_alloc(size);
@@ -74,7 +71,6 @@ void h2_init(struct h2 *h2, struct stream *stream, const struct h2_options *opti
 void h2_deinit(struct h2 *h2) {
 	nghttp2_session_del(h2->session);
 	h2->session = NULL;
-	buf_deinit(&h2->out);
 }
 
 int h2_receive(struct h2 *h2, struct str bytes, struct err *err) {
@@ -99,19 +95,6 @@ int h2_receive(struct h2 *h2, struct str bytes, struct err *err) {
 	return 0;
 }
 
-/* Collects frames up to about WRITE_BYTES. */
-static void collect(struct h2 *h2) {
-	while (h2->out.len < WRITE_BYTES) {
-		const uint8_t *bytes = NULL;
-		ssize_t len = nghttp2_session_mem_send(h2->session, &bytes);
-
-		if (len <= 0) {
-			return;
-		}
-		buf_append(&h2->out, bytes, (size_t)len);
-	}
-}
-
 void h2_flush(struct h2 *h2) {
 	if (h2->busy) {
 		return;
@@ -119,12 +102,13 @@ void h2_flush(struct h2 *h2) {
 	h2->busy = true;
 	/* Above the stream's low water its on_drain is sure to call us again. */
 	while (h2->stream && stream_pending(h2->stream) <= STREAM_LOW_WATER) {
-		collect(h2);
-		if (h2->out.len == 0) {
+		const uint8_t *bytes = NULL;
+		ssize_t len = nghttp2_session_mem_send(h2->session, &bytes);
+
+		if (len <= 0) {
 			break;
 		}
-		stream_write(h2->stream, h2->out.ptr, h2->out.len);
-		buf_reset(&h2->out);
+		stream_write(h2->stream, bytes, (size_t)len);
 	}
 	h2->busy = false;
 }

@@ -33,7 +33,6 @@ struct h2 {
 	nghttp2_session *session;
 	struct stream *stream; /* NULL once gone. */
 	struct flood flood_guard;
-	struct buf out; /* Frames on their way to the stream. */
 	bool is_server;
 	bool busy;
 	bool flooded;

@@ -358,13 +358,29 @@ static void digest_chain(
 	EVP_MD_CTX_free(digest);
 }
 
+/*
+ * The peer's certificates as libssl keeps them for the connection's life: its issuers have been
+ * judged and go, and all connections of the peer share one copy of its own.
+ */
+static void share_leaf(X509_STORE_CTX *store, X509 *leaf) {
+	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store);
+	while (sk_X509_num(sent) > 1) {
+		X509_free(sk_X509_pop(sent));
+	}
+	X509 *parsed = sk_X509_value(sent, 0);
+	CHECK(sk_X509_set(sent, 0, leaf) == leaf);
+	X509_free(parsed);
+}
+
 /* Whether the bytes that the peer sent are a good chain; fills in what they say of it. */
 static int learn_peer(struct tls_session *session, X509_STORE_CTX *store) {
 	struct tls_identity *identity = session->identity;
 	int64_t now_ms = clock_now_ms(identity->clock);
 	struct tls_verdict verdict;
 	digest_chain(session, store, verdict.digest);
-	if (tls_verdicts_find(&identity->verdicts, verdict.digest, now_ms, session->peer)) {
+	X509 *leaf = tls_verdicts_find(&identity->verdicts, verdict.digest, now_ms, session->peer);
+	if (leaf) {
+		share_leaf(store, leaf);
 		return 0;
 	}
 	int rc = verify_chain(session, store, now_ms);
@@ -379,7 +395,10 @@ static int learn_peer(struct tls_session *session, X509_STORE_CTX *store) {
 	verdict.not_before_ms = note_times(session->peer, chain);
 	note_names(session->peer, chain);
 	verdict.peer = *session->peer;
+	verdict.leaf = sk_X509_value(chain, 0);
 	tls_verdicts_keep(&identity->verdicts, &verdict);
+	CHECK(X509_up_ref(verdict.leaf) == 1);
+	share_leaf(store, verdict.leaf);
 	return 0;
 }
 
@@ -484,6 +503,11 @@ int tls_session_handshake(struct tls_session *session, struct tls_peer *peer, st
 
 int tls_session_read(
 	struct tls_session *session, char *out, size_t size, size_t *len, struct err *err) {
+	/* Without anything to read OpenSSL would take a buffer for what may come, and keep it. */
+	if (session->input.len == 0 && SSL_has_pending(session->ssl) == 0 &&
+		!(SSL_get_shutdown(session->ssl) & SSL_RECEIVED_SHUTDOWN)) {
+		return TLS_READ_MORE;
+	}
 	ERR_clear_error();
 	int result = SSL_read_ex(session->ssl, out, size, len);
 	if (result == 1) {

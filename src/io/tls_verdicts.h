@@ -12,19 +12,21 @@
 #include "base/thread.h"
 #include "io/tls.h"
 
+#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define TLS_DIGEST_BYTES 32
-/* Chains remembered: in 256 places by digest, four each. */
-#define TLS_VERDICT_PLACES 256
+/* Chains remembered: in 128 places by digest, four each; some 6 kB a chain. */
+#define TLS_VERDICT_PLACES 128
 #define TLS_VERDICT_WAYS 4
 
 struct tls_verdict {
 	unsigned char digest[TLS_DIGEST_BYTES]; /* SHA-256 of the chain's bytes and the role. */
 	struct tls_peer peer;                   /* Without a protocol. */
 	int64_t not_before_ms;                  /* When the last of the chain became valid. */
+	X509 *leaf;                             /* Counted; all connections of the peer share it. */
 };
 
 struct tls_verdicts {
@@ -38,12 +40,12 @@ void tls_verdicts_init(struct tls_verdicts *verdicts);
 /* Nobody may use them any more. */
 void tls_verdicts_deinit(struct tls_verdicts *verdicts);
 /*
- * Looks for a chain all of whose certificates are valid at 'now_ms'. Returns whether it is known,
- * and then what it says of the peer; the protocol in 'peer' is left alone.
+ * Looks for a chain all of whose certificates are valid at 'now_ms'. Returns a new reference to its
+ * leaf, and then what it says of the peer, leaving the protocol in 'peer' alone; or NULL.
  */
-bool tls_verdicts_find(struct tls_verdicts *verdicts, const unsigned char digest[TLS_DIGEST_BYTES],
+X509 *tls_verdicts_find(struct tls_verdicts *verdicts, const unsigned char digest[TLS_DIGEST_BYTES],
 	int64_t now_ms, struct tls_peer *peer);
-/* Keeps a copy. */
+/* Keeps a copy, with a reference to the leaf of its own. */
 void tls_verdicts_keep(struct tls_verdicts *verdicts, const struct tls_verdict *verdict);
 
 #endif

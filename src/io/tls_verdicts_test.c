@@ -227,20 +227,23 @@ static size_t count_kept(struct tls_verdicts *verdicts) NO_THREAD_ANALYSIS {
 static void holds_only_so_many(void **state) {
 	(void)state;
 	struct tls_verdicts *verdicts = MEMORY_NEW(struct tls_verdicts, 1);
-	struct tls_verdict verdict = { .peer.chain_not_after_ms = INT64_MAX };
+	struct tls_verdict verdict = { .peer.chain_not_after_ms = INT64_MAX, .leaf = X509_new() };
 	struct tls_peer peer = { .alpn = "h2" };
 	tls_verdicts_init(verdicts);
 	for (unsigned i = 0; i < 20 * TLS_VERDICT_PLACES; i++) {
 		verdict.digest[0] = (unsigned char)(i % TLS_VERDICT_PLACES);
 		verdict.digest[1] = (unsigned char)(i / TLS_VERDICT_PLACES);
 		tls_verdicts_keep(verdicts, &verdict);
-		assert_true(tls_verdicts_find(verdicts, verdict.digest, TEST_NOW_MS, &peer));
+		X509 *leaf = tls_verdicts_find(verdicts, verdict.digest, TEST_NOW_MS, &peer);
+		assert_ptr_equal(leaf, verdict.leaf);
+		X509_free(leaf);
 	}
 	assert_string_equal(peer.alpn, "h2");
 	assert_int_equal(count_kept(verdicts), TLS_VERDICT_PLACES * TLS_VERDICT_WAYS);
 	verdict.digest[1] = 0;
-	assert_false(tls_verdicts_find(verdicts, verdict.digest, TEST_NOW_MS, &peer));
+	assert_null(tls_verdicts_find(verdicts, verdict.digest, TEST_NOW_MS, &peer));
 	tls_verdicts_deinit(verdicts);
+	X509_free(verdict.leaf);
 	free(verdicts);
 }
 
