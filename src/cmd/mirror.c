@@ -21,6 +21,7 @@ struct mirror_command_flags {
 	const char *web_listen;
 	const char *links_directory;
 	const char *links_listen;
+	uint64_t window_bytes_max;
 	const char *tls_directory;
 	const char *cluster_label;
 	struct mirror_flags mirror;
@@ -36,6 +37,8 @@ static const struct flag rows[] = {
 		"Link files, one *.yaml per cluster; watched."),
 	ROW(TEXT, links_listen, "links.listen-address", "HOST:PORT", NULL,
 		"Where gateways that dial come in, by mutual TLS. Default: nowhere."),
+	ROW(BYTES, window_bytes_max, "links.max-window", "SIZE", "8MB",
+		"How much of one answer may be under way on a long, fast link; 1MB to 512MB."),
 	ROW(TEXT, tls_directory, "tls.directory", "DIR", "tls",
 		"Our credentials: tls.crt, tls.key, ca.crt; watched."),
 	ROW(TEXT, cluster_label, "hub.cluster-label", "NAME", "cluster",
@@ -134,12 +137,13 @@ static int open_links(struct mirror_process *process, struct err *err) {
 	const struct links_options links = { .directory = flags->links_directory,
 		.tls = trust_identity_slot(process->identity),
 		.denied = trust_identity_denied(process->identity),
+		.window_bytes_max = flags->window_bytes_max,
 		.metrics = process->metrics,
 		.on_change = on_links,
 		.context = process };
 	rc = links_new(process->loop, &links, &process->links, err);
 	if (rc < 0) {
-		return err_wrap(err, rc, "--links.directory");
+		return rc == ERR_INVAL ? rc : err_wrap(err, rc, "--links.directory");
 	}
 	return flags->links_listen ? listen_for_gateways(process, err) : 0;
 }

@@ -14,6 +14,7 @@
 
 #define DEFAULT_STREAMS_MAX 1000
 #define DEFAULT_HEADER_BYTES_MAX ((size_t)64 * 1024)
+#define DEFAULT_WINDOW_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define DEFAULT_PING_INTERVAL_MS 10000
 #define DEFAULT_PING_TIMEOUT_MS 5000
 #define PING_BYTES 8
@@ -35,6 +36,9 @@ struct http_call {
 	bool is_paused;
 	size_t unconsumed; /* Bytes given to on_data for which the window has not opened. */
 	uint64_t received_bytes;
+	int32_t window;          /* Of the stream, as the peer was told. */
+	int32_t window_taken;    /* Bytes taken since the window was looked at last, */
+	int64_t window_since_ns; /* which was then. */
 	struct timer timer;
 	struct http_call *next;
 	struct http_call *previous;
@@ -50,6 +54,8 @@ struct http_session {
 	uint64_t pings;         /* Sent; the newest one's number is its payload. */
 	int64_t ping_sent_ns;   /* 0: none is under way. */
 	uint64_t ping_received; /* Bytes received when it was sent. */
+	int64_t rtt_ns;         /* The shortest so far; 0: not known. */
+	int32_t window;         /* Of the connection. */
 	struct err failure;     /* Why we close, if it was not orderly. */
 	bool is_leaving;        /* GOAWAY was sent or received: no new calls. */
 	bool is_closing;        /* The stream was closed or aborted. */
@@ -176,6 +182,42 @@ static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const
 	return 0;
 }
 
+/*
+ * Half a window that went by in less than two round trips was as much as the window let through:
+ * the next one is twice as large. One that is large enough takes longer, and stays.
+ */
+static void tune_window(struct http_call *call, size_t taken) {
+	struct http_session *session = call->session;
+	int64_t now_ns = loop_now_ns(loop_of(session));
+	call->window_taken += (int32_t)taken;
+	if (call->window_taken < call->window / 2) {
+		return;
+	}
+	bool is_short = now_ns - call->window_since_ns < 2 * session->rtt_ns;
+	call->window_since_ns = now_ns;
+	call->window_taken = 0;
+	if (!is_short || (size_t)call->window * 2 > session->options.window_bytes_max) {
+		return;
+	}
+	call->window *= 2;
+	(void)nghttp2_session_set_local_window_size(
+		session->h2.session, NGHTTP2_FLAG_NONE, call->stream_id, call->window);
+	/* Two such at once do not wait for each other. */
+	if (session->window < 2 * call->window) {
+		session->window = 2 * call->window;
+		(void)nghttp2_session_set_local_window_size(
+			session->h2.session, NGHTTP2_FLAG_NONE, 0, session->window);
+	}
+}
+
+/* The owner takes more: the stream's window opens. */
+static void consume(struct http_call *call) {
+	(void)nghttp2_session_consume_stream(
+		call->session->h2.session, call->stream_id, call->unconsumed);
+	tune_window(call, call->unconsumed);
+	call->unconsumed = 0;
+}
+
 static int on_data_chunk(nghttp2_session *nghttp2, uint8_t flags, int32_t stream_id,
 	const uint8_t *bytes, size_t len, void *context) {
 	struct http_session *session = context;
@@ -196,8 +238,7 @@ static int on_data_chunk(nghttp2_session *nghttp2, uint8_t flags, int32_t stream
 		call->is_paused = !wants_more;
 	}
 	if (call && wants_more) {
-		(void)nghttp2_session_consume_stream(nghttp2, stream_id, call->unconsumed);
-		call->unconsumed = 0;
+		consume(call);
 	}
 	return 0;
 }
@@ -225,6 +266,7 @@ static void take_ping_answer(struct http_session *session, const nghttp2_frame *
 	}
 	int64_t rtt_ns = clock_mono_ns(loop_clock(loop_of(session))) - session->ping_sent_ns;
 	session->ping_sent_ns = 0;
+	session->rtt_ns = session->rtt_ns && session->rtt_ns < rtt_ns ? session->rtt_ns : rtt_ns;
 	loop_timer_after_ms(
 		loop_of(session), &session->ping_timer, session->options.ping_interval_ms);
 	if (session->options.on_rtt) {
@@ -387,6 +429,9 @@ static void fill_defaults(struct http_session_options *options) {
 	if (options->header_bytes_max == 0) {
 		options->header_bytes_max = DEFAULT_HEADER_BYTES_MAX;
 	}
+	if (options->window_bytes_max == 0) {
+		options->window_bytes_max = DEFAULT_WINDOW_BYTES_MAX;
+	}
 	if (options->ping_interval_ms == 0) {
 		options->ping_interval_ms = DEFAULT_PING_INTERVAL_MS;
 	}
@@ -409,6 +454,7 @@ struct http_session *http_session_new(
 	session->options = *options;
 	fill_defaults(&session->options);
 	session->ping_timer.run = run_ping_timer;
+	session->window = H2_CONNECTION_WINDOW;
 	struct h2_options h2_options = {
 		.streams_max = session->options.streams_max,
 		.header_bytes_max = session->options.header_bytes_max,
@@ -419,8 +465,8 @@ struct http_session *http_session_new(
 	nghttp2_session_callbacks_del(callbacks);
 	stream_set_ops(stream, &ops, session);
 	h2_flush(&session->h2);
-	loop_timer_after_ms(
-		loop_of(session), &session->ping_timer, session->options.ping_interval_ms);
+	/* The round trip is wanted before the first long answer. */
+	loop_timer_after_ms(loop_of(session), &session->ping_timer, 0);
 	return session;
 }
 
@@ -554,6 +600,8 @@ int http_session_request(struct http_session *session, const struct http_request
 	struct http_call *call = MEMORY_NEW(struct http_call, 1);
 	*call = (struct http_call){ .session = session, .ops = ops, .context = context };
 	call->timer.run = run_call_timer;
+	call->window = H2_STREAM_WINDOW;
+	call->window_since_ns = loop_now_ns(loop_of(session));
 	buf_add_str(&call->body, request->body);
 	call->stream_id = submit(call, request);
 	if (call->stream_id < 0) {
@@ -586,9 +634,7 @@ void http_call_resume(struct http_call *call) {
 		return;
 	}
 	call->is_paused = false;
-	(void)nghttp2_session_consume_stream(
-		session->h2.session, call->stream_id, call->unconsumed);
-	call->unconsumed = 0;
+	consume(call);
 	settle(session);
 }
 

@@ -15,13 +15,18 @@
 
 #include <stdint.h>
 
+#define HTTP_WINDOW_BYTES_LEAST ((size_t)1024 * 1024)
+#define HTTP_WINDOW_BYTES_MOST ((size_t)512 * 1024 * 1024)
+
 struct http_session;
 struct http_call;
 
 struct http_session_options {
 	size_t streams_max;       /* Requests at once; more are ERR_LIMIT. 0: 1000. */
 	size_t header_bytes_max;  /* 0: 64 KiB. */
-	int64_t ping_interval_ms; /* Keep-alive; 0: 10 s. */
+	size_t window_bytes_max;  /* What one answer may have under way; 0: 8 MiB. Windows begin at
+				   * the  least and grow while the round trip asks for more. */
+	int64_t ping_interval_ms; /* Keep-alive; 0: 10 s. The first goes out at once. */
 	int64_t ping_timeout_ms;  /* No byte at all so long after a ping closes; 0: 5 s. */
 	void *context;
 	/* The session is gone, and the stream with it; all calls have ended before. NULL: orderly.

@@ -317,6 +317,11 @@ int links_new(struct loop *loop, const struct links_options *options, struct lin
 		return err_set(err, ERR_IO, "directory of link files %s does not exist",
 			options->directory);
 	}
+	size_t window = options->window_bytes_max;
+	if (window != 0 && (window < HTTP_WINDOW_BYTES_LEAST || window > HTTP_WINDOW_BYTES_MOST)) {
+		return err_set(err, ERR_INVAL, "--links.max-window of %zu bytes: give 1MB to 512MB",
+			window);
+	}
 	struct links *links = MEMORY_NEW(struct links, 1);
 	uint64_t seed = 0;
 	rand_secure(&seed, sizeof(seed));
@@ -328,6 +333,7 @@ int links_new(struct loop *loop, const struct links_options *options, struct lin
 	CHECK(links->directory);
 	links->slot = options->tls;
 	links->denied = options->denied;
+	links->window_bytes_max = options->window_bytes_max;
 	links->timer.run = on_tick;
 	links->denied_timer.run = on_denied_timer;
 	links->refused.max = FAILURES_OF_LISTENER_MAX;

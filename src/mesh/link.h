@@ -69,6 +69,7 @@ struct links_options {
 	const char *directory;   /* Of link files (*.yaml). */
 	struct tls_slot *tls;    /* Who we are; borrowed. */
 	struct deny_set *denied; /* Who is not believed any more; borrowed. NULL: nobody. */
+	size_t window_bytes_max; /* Of one answer under way; 0: 8 MiB (http/session.h). */
 	struct metric_registry *metrics;
 	/* Called on the loop after any link's state or catalogue changed. May be NULL. */
 	void (*on_change)(void *context);
@@ -76,8 +77,8 @@ struct links_options {
 };
 
 /*
- * Reads the directory and begins dialling. Returns 0 or ERR_IO (no such directory). Files that are
- * malformed are logged and left out.
+ * Reads the directory and begins dialling. Returns 0, ERR_IO (no such directory) or ERR_INVAL (a
+ * window that is none). Files that are malformed are logged and left out.
  */
 MUST_USE int links_new(struct loop *loop, const struct links_options *options, struct links **out,
 	struct err *err);

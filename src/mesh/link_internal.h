@@ -133,6 +133,7 @@ struct links {
 	char *directory;
 	struct tls_slot *slot;
 	struct deny_set *denied; /* NULL: none. */
+	size_t window_bytes_max;
 	void (*on_change)(void *context);
 	void *context;
 	struct watch *watch;

@@ -366,11 +366,13 @@ static void open_session(struct link *link, struct stream *stream) {
 	link->counted = (struct link_bytes){ 0 };
 	link->failure = (struct err){ 0 };
 	buf_reset(&link->line);
-	link->session = http_session_new(stream, &(struct http_session_options){
-							 .context = link,
-							 .on_close = on_session_close,
-							 .on_rtt = on_rtt,
-						 });
+	link->session =
+		http_session_new(stream, &(struct http_session_options){
+						 .context = link,
+						 .on_close = on_session_close,
+						 .on_rtt = on_rtt,
+						 .window_bytes_max = link->links->window_bytes_max,
+					 });
 	loop_timer_after_ms(loop_of(link), &link->timer, DIAL_TIMEOUT_MS);
 	const struct http_request request = {
 		.method = STR("GET"),
