@@ -5,12 +5,9 @@
 #include "http/h1.h"
 
 #include "base/check.h"
+#include "http/h1_parts.h"
 
 #include <time.h>
-
-/* Longest number of a Content-Length, and hex digits of a chunk's size: both fit 64 bits. */
-#define LENGTH_DIGITS_MAX 18
-#define CHUNK_DIGITS_MAX 15
 
 void h1_reader_init(struct h1_reader *reader, struct arena *arena, struct http_request *request,
 	struct buf *body, size_t header_bytes_max, size_t body_bytes_max) {
@@ -160,9 +157,9 @@ static int read_content_length(struct h1_reader *reader, struct str value, struc
 	if (reader->has_length) {
 		return bad(reader, err, "Content-Length is given twice");
 	}
-	bool leads_with_zero = value.len > 1 && value.ptr[0] == '0';
-	if (value.len > LENGTH_DIGITS_MAX || leads_with_zero || !str_to_u64(value, &length)) {
-		return bad(reader, err, "Content-Length is not a plain number");
+	const char *problem = h1_parse_length(value, &length);
+	if (problem) {
+		return bad(reader, err, problem);
 	}
 	reader->has_length = true;
 	reader->left = length;
@@ -201,36 +198,14 @@ static void read_connection(struct h1_reader *reader, struct str value) {
 	}
 }
 
-/* Splits a header line. Returns 0, or ERR_INVAL for what RFC 9112 5 forbids. */
-static int split_header(struct h1_reader *reader, struct str line, struct str *name,
-	struct str *value, struct err *err) {
-	size_t colon = str_find(line, ':');
-
-	if (line.ptr[0] == ' ' || line.ptr[0] == '\t') {
-		return bad(reader, err, "a header is folded over two lines");
-	}
-	if (colon == SIZE_MAX) {
-		return bad(reader, err, "a header line has no colon");
-	}
-	*name = str_first(line, colon);
-	*value = str_trim(str_from(line, colon + 1));
-	if (!http_name_is_token(*name)) {
-		return bad(reader, err, "a header's name is not a word");
-	}
-	if (!http_value_is_safe(*value)) {
-		return bad(reader, err, "a header's value holds control characters");
-	}
-	return 0;
-}
-
 static int read_header(struct h1_reader *reader, struct str line, struct err *err) {
 	struct http_headers *headers = &reader->request->headers;
 	struct str name = STR_EMPTY;
 	struct str value = STR_EMPTY;
 
-	int rc = split_header(reader, line, &name, &value, err);
-	if (rc < 0) {
-		return rc;
+	const char *problem = h1_split_header(line, &name, &value);
+	if (problem) {
+		return bad(reader, err, problem);
 	}
 	if (headers->count >= H1_HEADERS_MAX) {
 		reader->status = 431;
@@ -293,26 +268,11 @@ static bool take_body(struct h1_reader *reader, struct str *rest) {
 	return reader->left == 0;
 }
 
-/* The number at the start of a chunk's line; what follows a ';' is for nobody here. */
 static int read_chunk_size(struct h1_reader *reader, struct str line, struct err *err) {
 	uint64_t size = 0;
-	size_t digits = 0;
-
-	for (; digits < line.len; digits++) {
-		char byte = (char)(line.ptr[digits] | 0x20);
-		bool is_digit = line.ptr[digits] >= '0' && line.ptr[digits] <= '9';
-		if (!is_digit && (byte < 'a' || byte > 'f')) {
-			break;
-		}
-		if (digits == CHUNK_DIGITS_MAX) {
-			return bad(reader, err, "a chunk's size is too long");
-		}
-		size = size * 16 + (uint64_t)(is_digit ? line.ptr[digits] - '0' : byte - 'a' + 10);
-	}
-	struct str extension = str_from(line, digits);
-	if (digits == 0 || (extension.len > 0 && extension.ptr[0] != ';') ||
-		!http_value_is_safe(extension)) {
-		return bad(reader, err, "a chunk's size is not a number");
+	const char *problem = h1_parse_chunk_size(line, &size);
+	if (problem) {
+		return bad(reader, err, problem);
 	}
 	if (size > reader->body_bytes_max - reader->body->len) {
 		return refuse_body(reader, err);
@@ -347,7 +307,8 @@ static int read_trailer(struct h1_reader *reader, struct str line, struct err *e
 		return H1_HAS_ALL;
 	}
 	/* Trailers mean nothing to us; only their form is looked at. */
-	return split_header(reader, line, &name, &value, err);
+	const char *problem = h1_split_header(line, &name, &value);
+	return problem ? bad(reader, err, problem) : 0;
 }
 
 /* What a line means in this state. Returns 0, an event, or an error. */
