@@ -3,6 +3,7 @@
 #include "cmd/demo.h"
 #include "cmd/gateway.h"
 #include "cmd/hub.h"
+#include "cmd/link.h"
 #include "cmd/matrix.h"
 #include "cmd/mirror.h"
 #include "cmd/monitor.h"
@@ -25,6 +26,12 @@ static const struct command *const commands[] = {
 	&promqltest_command,
 	&matrix_dump_command,
 	&tsdb_load_command,
+	&link_create_command,
+	&link_add_command,
+	&link_list_command,
+	&link_check_command,
+	&link_explain_command,
+	&link_remove_command,
 	&trust_init_command,
 	&trust_issuer_command,
 	&trust_sign_command,

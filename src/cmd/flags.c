@@ -178,6 +178,45 @@ static int take_flag(const struct command *command, int argc, char **argv, int a
 	return rc < 0 ? err_wrap(err, rc, "--%s", flag->name) : taken;
 }
 
+/* As take_flag, of "-o VALUE" or "-o=VALUE". */
+static int take_letter(const struct command *command, int argc, char **argv, int at, void *config,
+	struct err *err) {
+	const struct flag *flag = NULL;
+	char letter = argv[at][1];
+	for (size_t i = 0; i < command->flag_count; i++) {
+		flag = command->flags[i].letter == letter ? &command->flags[i] : flag;
+	}
+	bool has_value = argv[at][2] == '=';
+	if (!flag || (argv[at][2] != '\0' && !has_value)) {
+		return err_set(err, ERR_INVAL, "unknown flag %s, see atoll %s --help", argv[at],
+			command->name);
+	}
+	if (!has_value && at + 1 >= argc) {
+		return err_set(err, ERR_INVAL, "-%c needs a value: -%c %s", letter, letter,
+			flag->value_name);
+	}
+	int rc = set_value(flag, has_value ? argv[at] + 3 : argv[at + 1], config, err);
+	return rc < 0 ? err_wrap(err, rc, "--%s", flag->name) : has_value ? 1 : 2;
+}
+
+static bool has_letters(const struct command *command) {
+	for (size_t i = 0; i < command->flag_count; i++) {
+		if (command->flags[i].letter) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int output_is_json(const char *output, bool *is_json, struct err *err) {
+	*is_json = strcmp(output, "json") == 0;
+	if (!*is_json && strcmp(output, "table") != 0) {
+		return err_set(
+			err, ERR_INVAL, "--output: \"%s\" is neither table nor json", output);
+	}
+	return 0;
+}
+
 int flags_parse(const struct command *command, int argc, char **argv, void *config,
 	size_t *arg_count, struct err *err) {
 	size_t kept = 0;
@@ -194,6 +233,12 @@ int flags_parse(const struct command *command, int argc, char **argv, void *conf
 			i++;
 		} else if (!only_args && str_starts(arg, STR("--"))) {
 			int taken = take_flag(command, argc, argv, i, config, err);
+			if (taken < 0) {
+				return taken;
+			}
+			i += taken;
+		} else if (!only_args && has_letters(command) && argv[i][0] == '-' && argv[i][1]) {
+			int taken = take_letter(command, argc, argv, i, config, err);
 			if (taken < 0) {
 				return taken;
 			}
@@ -235,7 +280,12 @@ static void help_flag(const struct flag *flag, struct buf *out) {
 	if (flag->kind == FLAG_BOOL) {
 		buf_printf(out, "  --[no-]%s", flag->name);
 	} else {
-		buf_printf(out, "  --%s=%s", flag->name, flag->value_name);
+		if (flag->letter) {
+			buf_printf(
+				out, "  -%c, --%s=%s", flag->letter, flag->name, flag->value_name);
+		} else {
+			buf_printf(out, "  --%s=%s", flag->name, flag->value_name);
+		}
 	}
 	size_t width = out->len - start;
 	if (width + 2 > HELP_COLUMN) {
@@ -298,6 +348,9 @@ void flags_man(const struct command *command, struct buf *out) {
 	for (size_t i = 0; i < command->flag_count; i++) {
 		const struct flag *flag = &command->flags[i];
 		buf_add_text(out, ".TP\n.B ");
+		if (flag->letter) {
+			buf_printf(out, "\\-%c, ", flag->letter);
+		}
 		man_text(flag->kind == FLAG_BOOL ? "--[no-]" : "--", out);
 		man_text(flag->name, out);
 		if (flag->value_name) {

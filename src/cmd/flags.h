@@ -48,6 +48,7 @@ struct flag {
 	const char *value_name;   /* "FILE"; NULL for booleans. */
 	const char *default_text; /* As it would be written; NULL for none. */
 	const char *help;
+	char letter; /* "-o VALUE", too; 0: none. */
 };
 
 #define FLAG_ROW(kind, type, member, name, value, text, help)                                      \
@@ -59,6 +60,13 @@ struct flag {
 #define FLAG_INT_ROW(type, member, ...) FLAG_ROW(FLAG_INT, type, member, __VA_ARGS__)
 #define FLAG_BYTES_ROW(type, member, ...) FLAG_ROW(FLAG_BYTES, type, member, __VA_ARGS__)
 #define FLAG_DURATION_ROW(type, member, ...) FLAG_ROW(FLAG_DURATION, type, member, __VA_ARGS__)
+
+/* -o, --output, of commands that print for people or for programs (output_is_json). */
+#define FLAG_OUTPUT_ROW(type, member)                                                              \
+	{                                                                                          \
+		"output", FLAG_TEXT, offsetof(type, member), "FORMAT", "table",                    \
+			"table, for people, or json.", 'o'                                         \
+	}
 
 struct command {
 	const char *name;        /* "monitor", or two words: "trust init" */
@@ -79,6 +87,9 @@ struct command {
  */
 MUST_USE int flags_parse(const struct command *command, int argc, char **argv, void *config,
 	size_t *arg_count, struct err *err);
+
+/* What --output says. Returns 0 or ERR_INVAL. */
+MUST_USE int output_is_json(const char *output, bool *is_json, struct err *err);
 
 /* The exit code of a command that was used wrongly. */
 #define EXIT_USAGE 2

@@ -9,6 +9,7 @@ struct config {
 	int64_t count;
 	uint64_t size;
 	int64_t wait_ms;
+	const char *output;
 };
 
 static int never_run(const void *config, char **args, size_t arg_count) {
@@ -26,6 +27,7 @@ static const struct flag rows[] = {
 	FLAG_INT_ROW(struct config, count, "count", "N", "7", "How many."),
 	FLAG_BYTES_ROW(struct config, size, "size", "BYTES", "1MB", "How large."),
 	FLAG_DURATION_ROW(struct config, wait_ms, "wait", "DURATION", "1m30s", "How long."),
+	FLAG_OUTPUT_ROW(struct config, output),
 };
 
 static const struct command command = {
@@ -127,7 +129,30 @@ static void prints_help_and_values(void **state) {
 		flag_format(&rows[i], &config, &out);
 		buf_add_byte(&out, ' ');
 	}
-	assert_string_equal(buf_text(&out), "atoll.yml 127.0.0.1:1 false 7 1048576 1m30s ");
+	assert_string_equal(buf_text(&out), "atoll.yml 127.0.0.1:1 false 7 1048576 1m30s table ");
+}
+
+static void takes_a_letter_for_a_flag_that_has_one(void **state) {
+	(void)state;
+	struct config config;
+	size_t args = 0;
+	bool is_json = false;
+	struct err err = { 0 };
+	char letter[] = "-o", json[] = "json", table[] = "-o=table", unknown[] = "-x", dash[] = "-";
+	char *spaced[] = { letter, json, dash, NULL };
+	char *joined[] = { table, NULL };
+	char *wrong[] = { unknown, NULL };
+	assert_ok(parse(spaced, 3, &config, &args, &err), err);
+	assert_ok(output_is_json(config.output, &is_json, &err), err);
+	assert_true(is_json);
+	assert_int_equal(args, 1);
+	assert_ok(parse(joined, 1, &config, &args, &err), err);
+	assert_ok(output_is_json(config.output, &is_json, &err), err);
+	assert_false(is_json);
+	char *alone[] = { letter, NULL };
+	assert_int_equal(parse(alone, 1, &config, &args, &err), ERR_INVAL);
+	assert_int_equal(parse(wrong, 1, &config, &args, &err), ERR_INVAL);
+	assert_int_equal(output_is_json("yaml", &is_json, &err), ERR_INVAL);
 }
 
 int main(void) {
@@ -136,6 +161,7 @@ int main(void) {
 		TEST(reads_every_spelling),
 		TEST(refuses_with_a_sentence),
 		TEST(prints_help_and_values),
+		TEST(takes_a_letter_for_a_flag_that_has_one),
 	};
 	return TEST_RUN(tests);
 }

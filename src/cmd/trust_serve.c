@@ -5,10 +5,10 @@
 
 #include "base/log.h"
 #include "base/metric.h"
+#include "cmd/join.h"
 #include "cmd/web.h"
 #include "io/file.h"
 #include "trust/identity.h"
-#include "trust/joiner.h"
 #include "trust/service.h"
 #include "trust/token.h"
 
@@ -181,25 +181,6 @@ struct join_flags {
 	bool keep;
 };
 
-/* A join under way. */
-struct joining {
-	struct loop *loop;
-	bool keeps;
-	int rc;
-	struct err *err;
-};
-
-static void on_joined(void *context, const struct err *failure) {
-	struct joining *joining = context;
-	if (failure) {
-		*joining->err = *failure;
-		joining->rc = failure->code;
-	}
-	if (failure || !joining->keeps) {
-		loop_stop(joining->loop);
-	}
-}
-
 static int check_join(const struct join_flags *flags, struct err *err) {
 	if (!flags->url || !flags->server || !flags->directory) {
 		return err_set(err, ERR_INVAL, "--url, --server and --directory are needed");
@@ -230,7 +211,6 @@ static int read_token(const char *path, struct buf *out, struct err *err) {
 
 static int join(const struct join_flags *flags, struct err *err) {
 	AUTO(buf_deinit) struct buf token = { 0 };
-	struct joiner *joiner = NULL;
 	int rc = check_join(flags, err);
 	if (rc == 0 && flags->token_file) {
 		rc = read_token(flags->token_file, &token, err);
@@ -238,9 +218,7 @@ static int join(const struct join_flags *flags, struct err *err) {
 	if (rc < 0) {
 		return rc;
 	}
-	struct loop *loop = loop_new(clock_system());
-	struct joining joining = { .loop = loop, .keeps = flags->keep, .err = err };
-	rc = joiner_start(loop,
+	rc = join_run(
 		&(struct joiner_options){
 			.url = flags->url,
 			.server = flags->server,
@@ -249,21 +227,11 @@ static int join(const struct join_flags *flags, struct err *err) {
 			.identity = flags->identity,
 			.token = token.len > 0 ? buf_text(&token) : NULL,
 			.keeps = flags->keep,
-			.on_done = on_joined,
-			.context = &joining,
 		},
-		&joiner, err);
-	if (rc == 0) {
-		loop_on_signal(loop, SIGINT, stop, loop);
-		loop_on_signal(loop, SIGTERM, stop, loop);
-		loop_run(loop);
-		rc = joining.rc;
-	}
+		err);
 	if (token.ptr) {
 		OPENSSL_cleanse(token.ptr, token.capacity);
 	}
-	joiner_stop(joiner);
-	loop_free(loop);
 	return rc;
 }
 

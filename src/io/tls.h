@@ -21,6 +21,7 @@ struct tls_peer {
 	char alpn[64];              /* The protocol agreed on, or empty. */
 	char serial[41];            /* Of the peer's certificate, in upper-case hex. */
 	char issuer_digest[65];     /* SHA-256 of its issuer's, in lower-case hex. */
+	int64_t not_before_ms;      /* Since when it is valid. */
 	int64_t not_after_ms;       /* When the peer's certificate expires. */
 	int64_t chain_not_after_ms; /* When the first certificate of its chain does. */
 };

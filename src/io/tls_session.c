@@ -298,6 +298,7 @@ static int64_t note_times(struct tls_peer *peer, STACK_OF(X509) * chain) {
 		int64_t end_ms = tls_time_ms(X509_get0_notAfter(certificate));
 		if (i == 0) {
 			peer->not_after_ms = end_ms;
+			peer->not_before_ms = begin_ms;
 		}
 		if (begin_ms > not_before_ms) {
 			not_before_ms = begin_ms;
