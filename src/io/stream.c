@@ -227,17 +227,12 @@ static struct loop_chunk *pop_chunk(struct stream *stream) {
 
 /* Encrypts and sends up to RECORDS_AT_ONCE chunks. */
 static void flush_records(struct stream *stream) {
-	struct err err = { 0 };
 	direct_output(stream);
 	for (int i = 0; stream->first && i < RECORDS_AT_ONCE; i++) {
 		struct loop_chunk *chunk = pop_chunk(stream);
-		int rc = tls_session_write(
-			stream->tls, chunk->bytes + chunk->begin, chunk->end - chunk->begin, &err);
+		tls_session_write(
+			stream->tls, chunk->bytes + chunk->begin, chunk->end - chunk->begin);
 		loop_chunk_free(stream->loop, chunk);
-		if (rc < 0) {
-			stream_end(stream, &err);
-			return;
-		}
 	}
 	send_output(stream);
 }
@@ -351,10 +346,9 @@ static int decrypt(struct stream *stream, size_t *len, struct err *err) {
 	char *plain = loop_scratch_plain(stream->loop);
 	int rc = TLS_READ_DATA;
 	direct_output(stream);
-	while (rc == TLS_READ_DATA && LOOP_SCRATCH_BYTES - *len >= TLS_RECORD_BYTES) {
+	while (rc == TLS_READ_DATA && LOOP_SCRATCH_BYTES - *len >= TLS_ROOM_BYTES) {
 		size_t got = 0;
-		rc = tls_session_read(
-			stream->tls, plain + *len, LOOP_SCRATCH_BYTES - *len, &got, err);
+		rc = tls_session_read(stream->tls, plain + *len, &got, err);
 		*len += rc == TLS_READ_DATA ? got : 0;
 	}
 	send_output(stream);

@@ -173,6 +173,7 @@ static int configure(struct tls_identity *identity, struct err *err) {
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_cert_verify_callback(context, tls_session_verify, identity);
 	SSL_CTX_set_alpn_select_cb(context, tls_session_select_alpn, NULL);
+	SSL_CTX_set_keylog_callback(context, tls_session_take_secret);
 	return 0;
 }
 
@@ -185,6 +186,7 @@ int tls_identity_new(struct str chain_pem, struct str key_pem, struct str anchor
 	identity->clock = clock;
 	identity->rules = rules ? *rules : (struct tls_rules){ 0 };
 	tls_verdicts_init(&identity->verdicts);
+	tls_suites_init(&identity->suites, tls_library());
 	identity->chain_not_after_ms = INT64_MAX;
 	identity->bio = tls_session_bio_method();
 	identity->context = SSL_CTX_new_ex(tls_library(), NULL, TLS_method());
@@ -222,6 +224,7 @@ void tls_identity_unref(struct tls_identity *identity) {
 	SSL_CTX_free(identity->context);
 	BIO_meth_free(identity->bio);
 	EVP_MD_free(identity->sha256);
+	tls_suites_deinit(&identity->suites);
 	tls_verdicts_deinit(&identity->verdicts);
 	free(identity);
 }

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "io/tls_internal.h"
+#include "io/tls_open.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -20,7 +21,10 @@
 #define OUTPUT_BYTES_MAX ((size_t)1024 * 1024)
 
 struct tls_session {
-	SSL *ssl;
+	SSL *ssl; /* Until the handshake is done; then 'open' goes on. */
+	struct tls_open open;
+	unsigned char client_secret[TLS_SECRET_BYTES_MAX]; /* Until then. */
+	unsigned char server_secret[TLS_SECRET_BYTES_MAX];
 	struct tls_identity *identity;
 	const struct tls_options *options;
 	bool is_client;
@@ -135,6 +139,9 @@ int tls_session_new(const struct tls_options *options, bool is_client, struct tl
 void tls_session_free(struct tls_session *session) {
 	if (session) {
 		SSL_free(session->ssl);
+		tls_open_deinit(&session->open);
+		OPENSSL_cleanse(session->client_secret, TLS_SECRET_BYTES_MAX);
+		OPENSSL_cleanse(session->server_secret, TLS_SECRET_BYTES_MAX);
 		tls_identity_unref(session->identity);
 		free(session);
 	}
@@ -447,8 +454,16 @@ static bool is_refusal_alert(int reason) {
 	}
 }
 
-/* The reason of a failed call on the connection, in words. */
-static int explain(struct tls_session *session, const char *what, struct err *err) {
+int tls_alert_fail(int alert, struct err *err) {
+	int reason = SSL_AD_REASON_OFFSET + alert;
+	const char *text = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));
+	text = text ? text : "an alert without a name";
+	return is_refusal_alert(reason) ? err_set(err, ERR_DENIED, "peer refused us: %s", text)
+					: err_set(err, ERR_IO, "TLS: %s", text);
+}
+
+/* The reason of a failed handshake, in words. */
+static int explain(struct tls_session *session, struct err *err) {
 	unsigned long error = ERR_peek_error();
 	int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
 	const char *text = error ? ERR_reason_error_string(error) : NULL;
@@ -465,7 +480,8 @@ static int explain(struct tls_session *session, const char *what, struct err *er
 	if (is_refusal_alert(reason)) {
 		return err_set(err, ERR_DENIED, "peer refused us: %s", text);
 	}
-	return err_set(err, ERR_IO, "%s: %s", what, text ? text : "the peer broke the protocol");
+	return err_set(
+		err, ERR_IO, "TLS handshake: %s", text ? text : "the peer broke the protocol");
 }
 
 static int check_alpn(struct tls_session *session, struct tls_peer *peer, struct err *err) {
@@ -485,6 +501,51 @@ static int check_alpn(struct tls_session *session, struct tls_peer *peer, struct
 	return 1;
 }
 
+static int digit(char c) {
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Lines are "LABEL RANDOM SECRET", the last two in hex. */
+void tls_session_take_secret(const SSL *ssl, const char *line) {
+	struct tls_session *session = SSL_get_app_data(ssl);
+	unsigned char *out =
+		str_starts(str_of(line), STR("CLIENT_TRAFFIC_SECRET_0 "))   ? session->client_secret
+		: str_starts(str_of(line), STR("SERVER_TRAFFIC_SECRET_0 ")) ? session->server_secret
+									    : NULL;
+	const char *at = strrchr(line, ' ');
+	for (size_t i = 0; out && at && i < TLS_SECRET_BYTES_MAX; i++) {
+		int high = digit(at[1 + 2 * i]);
+		int low = high < 0 ? -1 : digit(at[2 + 2 * i]);
+		if (low < 0) {
+			return;
+		}
+		out[i] = (unsigned char)(high << 4 | low);
+	}
+}
+
+/* The handshake is done: from here on it is records. */
+static int open_connection(struct tls_session *session, struct err *err) {
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(session->ssl);
+	const unsigned char *in = session->server_secret;
+	const unsigned char *out = session->client_secret;
+	if (!session->is_client) {
+		in = session->client_secret;
+		out = session->server_secret;
+	}
+	/* Nothing may have come in the record of the last message, nor been read beyond it. */
+	if (SSL_has_pending(session->ssl) || !cipher ||
+		!tls_records_init(&session->open.records, &session->identity->suites,
+			SSL_CIPHER_get_protocol_id(cipher), in, out)) {
+		return err_set(err, ERR_IO, "TLS handshake: the peer broke the protocol");
+	}
+	session->open.is_client = session->is_client;
+	OPENSSL_cleanse(session->client_secret, TLS_SECRET_BYTES_MAX);
+	OPENSSL_cleanse(session->server_secret, TLS_SECRET_BYTES_MAX);
+	SSL_free(session->ssl);
+	session->ssl = NULL;
+	return 1;
+}
+
 int tls_session_handshake(struct tls_session *session, struct tls_peer *peer, struct err *err) {
 	session->peer = peer;
 	session->err = err;
@@ -494,46 +555,31 @@ int tls_session_handshake(struct tls_session *session, struct tls_peer *peer, st
 	int rc = 0;
 	if (kind == SSL_ERROR_NONE) {
 		rc = check_alpn(session, peer, err);
+		rc = rc < 0 ? rc : open_connection(session, err);
 	} else if (kind != SSL_ERROR_WANT_READ) {
-		rc = explain(session, "TLS handshake", err);
+		rc = explain(session, err);
 	}
 	session->peer = NULL;
 	session->err = NULL;
 	return rc;
 }
 
-int tls_session_read(
-	struct tls_session *session, char *out, size_t size, size_t *len, struct err *err) {
-	/* Without anything to read OpenSSL would take a buffer for what may come, and keep it. */
-	if (session->input.len == 0 && SSL_has_pending(session->ssl) == 0 &&
-		!(SSL_get_shutdown(session->ssl) & SSL_RECEIVED_SHUTDOWN)) {
-		return TLS_READ_MORE;
+int tls_session_read(struct tls_session *session, char *out, size_t *len, struct err *err) {
+	if (!session->output || session->output->len > OUTPUT_BYTES_MAX) {
+		return err_set(err, ERR_IO, "TLS: the peer takes none of our answers");
 	}
-	ERR_clear_error();
-	int result = SSL_read_ex(session->ssl, out, size, len);
-	if (result == 1) {
-		return TLS_READ_DATA;
-	}
-	switch (SSL_get_error(session->ssl, result)) {
-	case SSL_ERROR_WANT_READ:
-		return TLS_READ_MORE;
-	case SSL_ERROR_ZERO_RETURN:
-		return TLS_READ_END;
-	default:
-		return explain(session, "TLS", err);
-	}
+	return tls_open_read(&session->open, &session->input, session->output, out, len, err);
 }
 
-int tls_session_write(struct tls_session *session, const char *bytes, size_t len, struct err *err) {
-	size_t written = 0;
-	ERR_clear_error();
-	if (SSL_write_ex(session->ssl, bytes, len, &written) != 1 || written != len) {
-		return explain(session, "TLS", err);
-	}
-	return 0;
+void tls_session_write(struct tls_session *session, const char *bytes, size_t len) {
+	tls_open_write(&session->open, bytes, len, session->output);
 }
 
 void tls_session_shutdown(struct tls_session *session) {
+	if (!session->ssl) {
+		tls_open_shutdown(&session->open, session->output);
+		return;
+	}
 	ERR_clear_error();
 	(void)SSL_shutdown(session->ssl);
 	ERR_clear_error();

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "io/tls.h"
+#include "io/tls_record.h"
 
 #include <stddef.h>
 
@@ -15,8 +16,8 @@
 #define TLS_READ_DATA 1
 #define TLS_READ_END 2 /* The peer said close_notify. */
 
-/* The largest plaintext of one record. */
-#define TLS_RECORD_BYTES 16384
+/* Where one record is decrypted to: its largest plaintext, type and padding. */
+#define TLS_ROOM_BYTES (TLS_RECORD_BYTES + 256)
 
 struct tls_session;
 
@@ -39,12 +40,11 @@ void tls_session_output(struct tls_session *session, struct buf *output);
  */
 MUST_USE int tls_session_handshake(
 	struct tls_session *session, struct tls_peer *peer, struct err *err);
-/* Decrypts up to 'size' bytes to 'out'. Returns one of TLS_READ_..., ERR_DENIED or ERR_IO. */
-MUST_USE int tls_session_read(
-	struct tls_session *session, char *out, size_t size, size_t *len, struct err *err);
-/* Encrypts up to TLS_RECORD_BYTES. Returns 0 or ERR_IO. */
-MUST_USE int tls_session_write(
-	struct tls_session *session, const char *bytes, size_t len, struct err *err);
+/* Decrypts a record to 'out' of TLS_ROOM_BYTES. Returns one of TLS_READ_..., ERR_DENIED or ERR_IO.
+ */
+MUST_USE int tls_session_read(struct tls_session *session, char *out, size_t *len, struct err *err);
+/* Encrypts up to TLS_RECORD_BYTES. */
+void tls_session_write(struct tls_session *session, const char *bytes, size_t len);
 /* Appends close_notify. */
 void tls_session_shutdown(struct tls_session *session);
 
