@@ -6,6 +6,7 @@
 #include <openssl/core_dispatch.h>
 #include <openssl/crypto.h>
 #include <openssl/provider.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
@@ -96,6 +97,7 @@ static int start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const 
 }
 
 static void make(void) {
+	CHECK(OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) == 1); /* For our errors. */
 	library.base = OSSL_PROVIDER_load(NULL, "default");
 	library.context = OSSL_LIB_CTX_new();
 	CHECK(library.base && library.context);
