@@ -295,3 +295,52 @@ def test_commands_are_used_wrongly_with_exit_code_2(linked):
     assert "name the one link bundle" in run("link", "add", code=2)
     assert "neither table nor json" in linked.check("-o", "xml", code=2)
     assert "is not like host:4143" in linked.create("--address=nonsense", code=2)
+
+
+def test_a_hub_makes_a_bundle_and_the_gateway_dials_it(tmp_path, trust, service):
+    hub_tls = trust.leaf("hub", "hub")
+    hubs = tmp_path / "hubs"
+    hubs.mkdir()
+    gateway = mesh.Gateway(tmp_path / "west", trust,
+                           [mesh.export("prometheus", service, ["*.hub." + mesh.DOMAIN])])
+    gateway.argv.append(f"--hubs.directory={hubs}")
+    bundle = tmp_path / "hub.link"
+    with mesh.Hub(tmp_path / "hub", hub_tls) as hub, gateway:
+        said = run("link", "create", f"--tls.directory={hub_tls}", "--cluster=west",
+                   f"--dialled-by={gateway.identity()}", f"--links.directory={hub.links}",
+                   f"--address={peers.HOST}:{hub.links_port}", f"--file={bundle}")
+        assert "own link file" in said
+        add = ("link", "add", f"--hubs.directory={hubs}", bundle)
+        other = trust.leaf("other", "west")
+        assert "expects" in run(*add, f"--tls.directory={other}", code=1)
+        assert "name the gateway's --hubs.directory" in run(
+            "link", "add", bundle, f"--tls.directory={gateway.tls}", code=2)
+        run(*add, f"--tls.directory={gateway.tls}")
+        peers.eventually(lambda: hub.metric('atoll_link_up{cluster="west"}') == 1)
+        status = peers.http(f"{gateway.url}/atoll/v1/status").json["data"]["hubs"]
+        assert [item["identity"] for item in status] == [mesh.identity("hub", "hub")]
+        assert "the hub's link is up" in run(
+            "link", "check", f"--links.directory={hub.links}", f"--tls.directory={hub_tls}",
+            f"--hub={hub.url}", "west")
+        (hubs / "hub-hub.yaml").unlink()
+        peers.eventually(lambda: hub.metric('atoll_link_up{cluster="west"}') == 0)
+
+
+def test_a_bundle_with_a_token_brings_the_first_certificate(tmp_path, trust, linked):
+    tokens = tmp_path / "tokens"
+    serving = trust.leaf("issuing", "west")
+    port = peers.free_port()
+    wanted = mesh.identity("hub", "west")
+    with peers.Program(tmp_path, "issuing", [
+            peers.atoll(), "trust", "serve", f"--issuer={trust.issuer('west')}", f"--tokens={tokens}",
+            f"--tls.directory={serving}", f"--listen-address={peers.HOST}:{port}"],
+            ready=None) as issuing:
+        peers.eventually(lambda: "issuing service listening" in issuing.output())
+        said = linked.create(
+            f"--tokens={tokens}", f"--join-url=https://{peers.HOST}:{port}", "-o", "json",
+            f"--join-server={mesh.identity('issuing', 'west')}", f"--join-identity={wanted}")
+        new = tmp_path / "new-tls"
+        assert "Compare the bundle's own SHA-256" in linked.add("--join", code=1, tls=new)
+        linked.add("--join", f"--digest={json.loads(said)['sha256']}", tls=new)
+        assert f"peers believe {wanted}" in mesh.atoll("trust", "inspect", new)
+        assert "holds no join token" in (linked.create() and linked.add("--join", code=2))

@@ -34,6 +34,7 @@ struct check_list {
 	size_t capacity;
 };
 
+/* Frees all. */
 void check_list_deinit(struct check_list *list);
 /* Forgets all, to check again. */
 void check_list_reset(struct check_list *list);

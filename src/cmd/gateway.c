@@ -23,6 +23,7 @@ struct gateway_flags {
 	const char *config_file;
 	const char *exports_directory;
 	const char *token_file;
+	const char *hubs_directory;
 	const char *tls_directory;
 	const char *listen;
 	int64_t connections_max;
@@ -41,6 +42,10 @@ static const struct flag rows[] = {
 	ROW(TEXT, token_file, "exports.token-file", "FILE", NULL,
 		"A token; who shows it may put and delete exports over the web listener, which "
 		"must be a loopback address then. Default: nobody may."),
+	ROW(TEXT, hubs_directory, "hubs.directory", "DIR", NULL,
+		"Further hubs to dial, one *.yaml each, as atoll link add writes; watched. "
+		"Default: "
+		"none."),
 	ROW(TEXT, tls_directory, "tls.directory", "DIR", "tls",
 		"Our credentials: tls.crt, tls.key, ca.crt; watched."),
 	ROW(TEXT, listen, "gateway.listen-address", "HOST:PORT", "0.0.0.0:4143",
@@ -149,6 +154,7 @@ static int open_gateway(struct gateway_process *process, struct err *err) {
 	const struct gateway_options options = {
 		.config_file = flags->config_file,
 		.exports_directory = flags->exports_directory,
+		.hubs_directory = flags->hubs_directory,
 		.host = host,
 		.port = port,
 		.connections_max = (size_t)flags->connections_max,

@@ -129,8 +129,9 @@ static int choose_path(struct addition *addition, struct err *err) {
 	}
 	if (bundle->is_of_hub) {
 		struct str domain = identity.trust_domain;
+		struct str cluster = str_cut(&domain, '.');
 		buf_printf(&addition->path, "%s/%.*s-%.*s.yaml", directory,
-			STR_ARG(str_first(identity.name, 100)), STR_ARG(str_cut(&domain, '.')));
+			STR_ARG(str_first(identity.name, 100)), STR_ARG(cluster));
 	} else {
 		buf_printf(&addition->path, "%s/%.*s.yaml", directory, STR_ARG(bundle->cluster));
 	}

@@ -350,6 +350,45 @@ int exports_add(struct exports *exports, struct str file, struct str yaml, struc
 	return 0;
 }
 
+static bool has_hub(const struct exports *exports, struct str identity) {
+	for (size_t i = 0; i < exports->hub_count; i++) {
+		if (str_equal(exports->hubs[i].identity, identity)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int exports_add_hub(struct exports *exports, struct str yaml, struct err *err) {
+	struct arena *arena = &exports->arena;
+	struct yaml_node *root = NULL;
+	struct hub_to_dial hub;
+	CHECK(exports->refs == 1);
+	int rc = yaml_parse(arena, arena_copy(arena, yaml), &root, err);
+	if (rc == 0) {
+		rc = read_hub(arena, root, &hub, err);
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	if (has_hub(exports, hub.identity)) {
+		return err_set(
+			err, ERR_INVAL, "hub \"%.*s\" is given twice", STR_ARG(hub.identity));
+	}
+	if (exports->hub_count == HUBS_MAX) {
+		return err_set(
+			err, ERR_LIMIT, "there are %d hubs already, no more are dialled", HUBS_MAX);
+	}
+	struct hub_to_dial *hubs = ARENA_NEW(arena, struct hub_to_dial, exports->hub_count + 1);
+	if (exports->hub_count > 0) {
+		memcpy(hubs, exports->hubs, exports->hub_count * sizeof(hubs[0]));
+	}
+	hubs[exports->hub_count++] = hub;
+	qsort(hubs, exports->hub_count, sizeof(hubs[0]), compare_hubs);
+	exports->hubs = hubs;
+	return 0;
+}
+
 struct exports *exports_ref(struct exports *exports) {
 	exports->refs++;
 	return exports;

@@ -66,6 +66,8 @@ MUST_USE int exports_parse(struct str yaml, struct exports **out, struct err *er
  */
 MUST_USE int exports_add(
 	struct exports *exports, struct str file, struct str yaml, struct err *err);
+/* Adds a hub that stands alone in a file; as exports_add. */
+MUST_USE int exports_add_hub(struct exports *exports, struct str yaml, struct err *err);
 /* Reads an export that stands alone, and puts its name into 'arena'. Errors as exports_add. */
 MUST_USE int export_check(struct arena *arena, struct str yaml, struct str *name, struct err *err);
 /* Another reference. */

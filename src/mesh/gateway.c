@@ -15,6 +15,7 @@
 #include "mesh/exports.h"
 #include "mesh/failure.h"
 #include "mesh/feed.h"
+#include "mesh/hub_files.h"
 #include "mesh/link_report.h"
 #include "mesh/policy.h"
 #include "mesh/proxy.h"
@@ -46,6 +47,8 @@ struct gateway {
 	struct buf config;          /* The last good one. */
 	struct export_files *files; /* NULL: none. */
 	struct watch *files_watch;
+	struct hub_files *hub_files; /* NULL: none. */
+	struct watch *hubs_watch;
 	char *exports_directory;
 	uint64_t files_complaints; /* Hash of what was wrong with them when last said. */
 	struct export_api *api;
@@ -225,15 +228,22 @@ static int combine(
 	}
 	if (gateway->files) {
 		export_files_add(gateway->files, exports, complaints);
+	}
+	if (gateway->hub_files) {
+		hub_files_add(gateway->hub_files, exports, complaints);
+	}
+	if (gateway->files || gateway->hub_files) {
 		complain(gateway, complaints);
 	}
 	use_exports(gateway, exports);
 	return 0;
 }
 
-/* Returns whether the directory's exports are other ones now. */
+/* Returns whether the directories' exports or hubs are other ones now. */
 static bool look_at_files(struct gateway *gateway, struct buf *complaints) {
-	return gateway->files && export_files_look(gateway->files, complaints);
+	bool has_exports = gateway->files && export_files_look(gateway->files, complaints);
+	bool has_hubs = gateway->hub_files && hub_files_look(gateway->hub_files, complaints);
+	return has_exports || has_hubs;
 }
 
 static void on_files(void *context) {
@@ -249,8 +259,8 @@ static void on_files(void *context) {
 	struct err err = { 0 };
 	int rc = combine(gateway, buf_str(&gateway->config), &complaints, &err);
 	CHECK(rc == 0); /* It has been read before. */
-	log_info("exports loaded", KV("directory", gateway->exports_directory),
-		KV_INT("exports", gateway->exports->count));
+	log_info("exports loaded", KV_INT("exports", gateway->exports->count),
+		KV_INT("hubs", gateway->exports->hub_count));
 }
 
 /* Returns 1 if new exports are in use, 0 if the file is as it was. */
@@ -326,6 +336,9 @@ static struct gateway *make(struct loop *loop, const struct gateway_options *opt
 		CHECK(gateway->exports_directory);
 		gateway->files = export_files_new(options->exports_directory);
 	}
+	if (options->hubs_directory) {
+		gateway->hub_files = hub_files_new(options->hubs_directory);
+	}
 	gateway->tls = (struct tls_options){ .slot = options->tls, .alpn = protocols };
 	declare_metrics(gateway, options->metrics);
 	gateway->feed = feed_new(loop, options->metrics);
@@ -347,6 +360,10 @@ int gateway_open(struct loop *loop, const struct gateway_options *options, struc
 	if (options->exports_directory && !path_exists(options->exports_directory)) {
 		rc = err_set(err, ERR_IO, "directory of exports %s does not exist",
 			options->exports_directory);
+	}
+	if (rc == 0 && options->hubs_directory && !path_exists(options->hubs_directory)) {
+		rc = err_set(err, ERR_IO, "directory of hubs %s does not exist",
+			options->hubs_directory);
 	}
 	if (rc == 0) {
 		rc = load(gateway, err);
@@ -385,6 +402,10 @@ int gateway_open(struct loop *loop, const struct gateway_options *options, struc
 		gateway->files_watch =
 			watch_start(loop, gateway->exports_directory, 0, on_files, gateway);
 	}
+	if (gateway->hub_files) {
+		gateway->hubs_watch =
+			watch_start(loop, options->hubs_directory, 0, on_files, gateway);
+	}
 	*out = gateway;
 	return 0;
 }
@@ -400,7 +421,11 @@ void gateway_close(struct gateway *gateway) {
 		watch_stop(gateway->files_watch);
 	}
 	export_api_free(gateway->api);
+	if (gateway->hubs_watch) {
+		watch_stop(gateway->hubs_watch);
+	}
 	export_files_free(gateway->files);
+	hub_files_free(gateway->hub_files);
 	proxies_stop(&gateway->proxies);
 	feed_free(gateway->feed);
 	if (gateway->server) {

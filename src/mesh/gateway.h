@@ -35,6 +35,8 @@ struct gateway_options {
 	const char *config_file; /* Copied, as are all strings. */
 	/* Of further exports, one to a file; watched. NULL: none. */
 	const char *exports_directory;
+	/* Of further hubs to dial, one to a file; watched. NULL: none. */
+	const char *hubs_directory;
 	const char *host;
 	uint16_t port;                   /* 0: any. */
 	size_t connections_max;          /* Open at once; more wait in the kernel. 0: 512. */
