@@ -11,6 +11,7 @@
 #include "mesh/gateway.h"
 #include "trust/identity.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 
 #define HOST_MAX 256
 #define CONNECTIONS_MAX 65536
+/* The smallest block that is a mapping of its own. */
+#define LARGE_BLOCK_BYTES 8192
 
 struct gateway_flags {
 	const char *config_file;
@@ -223,6 +226,16 @@ static int open_admin(struct gateway_process *process, struct err *err) {
 	return rc < 0 ? err_wrap(err, rc, "--web.listen-address") : 0;
 }
 
+/*
+ * What a handshake needs for a moment goes back to the system whole instead of leaving holes
+ * between what its connection keeps; and a buffer that is never filled takes no memory.
+ */
+static void give_back_large_blocks(void) {
+#ifdef __GLIBC__
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
+#endif
+}
+
 static int open_all(struct gateway_process *process, struct err *err) {
 	enum log_level level = LOG_INFO;
 	if (!log_parse_level(str_of(process->flags->log_level), &level)) {
@@ -231,6 +244,7 @@ static int open_all(struct gateway_process *process, struct err *err) {
 			process->flags->log_level);
 	}
 	log_set_level(level);
+	give_back_large_blocks();
 	(void)system_raise_file_limit();
 	process->loop = loop_new(clock_system());
 	process->metrics = metric_registry_new();

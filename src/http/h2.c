@@ -2,6 +2,9 @@
 
 #include "base/check.h"
 #include "base/reuse.h"
+#include "io/pages.h"
+
+#include <string.h>
 
 static void *allocate(size_t size, void *unused) {
 	(void)unused;
@@ -13,14 +16,40 @@ static void *allocate_zeroed(size_t count, size_t size, void *unused) {
 	return reuse_alloc_zeroed(count, size);
 }
 
-static void *resize(void *block, size_t size, void *unused) {
-	(void)unused;
-	return reuse_resize(block, size);
+/* Of nghttp2's buffer for one frame, which each session has, but no other block. */
+static bool is_frame(size_t size) {
+	return size >= H2_FRAME_BYTES && size < 2 * H2_FRAME_BYTES;
 }
 
-static void give_back(void *block, void *unused) {
-	(void)unused;
-	reuse_free(block);
+static void give_back(void *block, void *context) {
+	struct h2 *h2 = context;
+
+	if (block && block == h2->frame) {
+		pages_free(block, h2->frame_bytes);
+		h2->frame = NULL;
+	} else {
+		reuse_free(block);
+	}
+}
+
+static void *resize(void *block, size_t size, void *context) {
+	struct h2 *h2 = context;
+
+	if (!block && !h2->frame && is_frame(size)) {
+		h2->frame = pages_new(size);
+		h2->frame_bytes = size;
+		return h2->frame;
+	}
+	if (!block || block != h2->frame) {
+		return reuse_resize(block, size);
+	}
+	void *other = reuse_alloc(size);
+
+	if (other) {
+		memcpy(other, block, size < h2->frame_bytes ? size : h2->frame_bytes);
+		give_back(block, context);
+	}
+	return other;
 }
 
 static nghttp2_option *make_option(const struct h2_options *options) {
@@ -46,7 +75,7 @@ void h2_init(struct h2 *h2, struct stream *stream, const struct h2_options *opti
 		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
 	};
 	nghttp2_option *option = make_option(options);
-	nghttp2_mem memory = { NULL, allocate, give_back, allocate_zeroed, resize };
+	nghttp2_mem memory = { h2, allocate, give_back, allocate_zeroed, resize };
 
 	*h2 = (struct h2){ .stream = stream, .is_server = options->is_server };
 	flood_init(&h2->flood_guard, loop_now_ns(stream_loop(stream)));
@@ -109,8 +138,16 @@ void h2_flush(struct h2 *h2) {
 			break;
 		}
 		stream_write(h2->stream, bytes, (size_t)len);
+		h2->is_frame_full = h2->is_frame_full || (h2->frame && (size_t)len > H2_FRAME_KEPT);
 	}
 	h2->busy = false;
+}
+
+void h2_rest(struct h2 *h2) {
+	if (h2->is_frame_full && !h2->busy && !nghttp2_session_want_write(h2->session)) {
+		pages_forget(h2->frame, h2->frame_bytes);
+		h2->is_frame_full = false;
+	}
 }
 
 bool h2_is_done(const struct h2 *h2) {

@@ -29,6 +29,11 @@
  */
 #define H2_HEADER_OVERHEAD 32
 
+/* nghttp2's buffer for a frame to send, and how much of it may stay touched. */
+#define H2_FRAME_BYTES 16384
+#define H2_FRAME_KEPT 4000
+
+/* Stays where it is while its session lives. */
 struct h2 {
 	nghttp2_session *session;
 	struct stream *stream; /* NULL once gone. */
@@ -37,6 +42,10 @@ struct h2 {
 	bool busy;
 	bool flooded;
 	enum flood_kind flood;
+	/* Pages of its own, of which only those take memory that were written to. NULL: none. */
+	void *frame;
+	size_t frame_bytes;
+	bool is_frame_full;
 };
 
 struct h2_options {
@@ -56,6 +65,8 @@ void h2_deinit(struct h2 *h2);
  * with the reason; the GOAWAY that tells the peer is queued then, and the stream is to be closed.
  */
 MUST_USE int h2_receive(struct h2 *h2, struct str bytes, struct err *err);
+/* Nothing goes on for the time being: gives memory back. */
+void h2_rest(struct h2 *h2);
 /* Moves queued frames to the stream, as many as it takes well. No-op while busy. */
 void h2_flush(struct h2 *h2);
 /* Whether the session has come to its end: nothing to read or write any more. */

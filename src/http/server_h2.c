@@ -432,6 +432,9 @@ static void set_timer(struct h2_connection *connection) {
 	const struct http_server_options *options = server_options(connection->base.server);
 
 	connection->was_idle = !connection->active.first;
+	if (connection->was_idle) {
+		h2_rest(&connection->h2);
+	}
 	connection->got_frame = false;
 	connection->stall_mark = stream_sent_bytes(connection->base.stream);
 	loop_timer_after_ms(loop_of(connection), &connection->timer,

@@ -18,7 +18,7 @@
 /* A hand-over queue that once grew past this is given back after the burst. */
 #define POSTS_KEPT 4096
 /* Spare chunks kept: 4 MiB. */
-#define CHUNKS_KEPT 256
+#define CHUNKS_KEPT 32
 
 struct post {
 	loop_fn *run;
